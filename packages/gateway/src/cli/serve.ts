@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { startGateway } from '../gateway.ts'
+import { addServeFlags, configOf } from './flag-options.ts'
+import { endWithParent, ready } from './process.ts'
+
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('run the gateway; each flag can also be set as RETRYSAFE_<FLAG>')
+    .allowExcessArguments(false)
+  addServeFlags(command)
+  command.action(async () => {
+    const config = configOf(command)
+    const gateway = await startGateway(config, message => process.stderr.write(`retrysafe: ${message}\n`))
+    let stops = 0
+
+    async function stop(): Promise<void> {
+      stops++
+      if (stops > 1) return end(1)
+      process.stderr.write('retrysafe: draining: no new requests, running work is finished; again to end at once\n')
+      const finished = await gateway.drain()
+      if (!finished) process.stderr.write('retrysafe: the drain took longer than --drain; leases are given up\n')
+      await end(finished ? 0 : 1)
+    }
+
+    async function end(code: number): Promise<void> {
+      // The store may be what hangs.
+      setTimeout(() => process.exit(code), 2_000).unref()
+      await gateway.close()
+      process.exit(code)
+    }
+
+    process.on('SIGTERM', () => void stop())
+    process.on('SIGINT', () => void stop())
+    endWithParent(() => void stop())
+    ready({ url: gateway.url, admin: gateway.admin, store: gateway.store })
+  })
+}

@@ -1,0 +1,56 @@
+import type { CrashPolicy } from 'retrysafe/internal/engine/record'
+
+/** Whose key is it: told by the credential, by a header that a trusted proxy sets, or everybody's. */
+export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string } | { kind: 'none' }
+
+/** What happens to a request without a key. */
+export type KeylessMode = 'pass' | 'require'
+
+/** An upstream by its origin and the path that stands before every request's. */
+export interface UpstreamTarget {
+  readonly name: string
+  readonly origin: string
+  /** Without a slash at its end; empty for none. */
+  readonly basePath: string
+}
+
+/** Inclusive range of statuses. */
+export interface StatusRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** Everything that `retrysafe serve` goes by, resolved once at the start. */
+export interface GatewayConfig {
+  readonly host: string
+  readonly port: number
+  readonly upstream: UpstreamTarget
+  readonly store: string
+  readonly scopeSecret: string | undefined
+  readonly tenant: TenantMode
+  /** Lower case, in order of precedence. */
+  readonly keyHeaders: readonly string[]
+  readonly methods: ReadonlySet<string>
+  readonly recordStatus: readonly StatusRange[]
+  readonly retentionMs: number
+  readonly leaseMs: number
+  readonly keyless: KeylessMode
+  readonly waitMs: number
+  readonly maxWaiters: number
+  readonly onCrash: CrashPolicy
+  readonly maxAttempts: number
+  /** Of silence, not of the whole answer. */
+  readonly upstreamTimeoutMs: number
+  readonly maxRequestBytes: number
+  readonly maxResultBytes: number
+  readonly adminHost: string
+  readonly adminPort: number
+  readonly adminToken: string | undefined
+  readonly drainMs: number
+}
+
+/** Only this machine can reach it. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[|\]$/g, '').toLowerCase()
+  return name === 'localhost' || name === '::1' || /^127(\.\d{1,3}){3}$/.test(name)
+}

@@ -1,0 +1,239 @@
+import { isIP } from 'node:net'
+import type { CrashPolicy } from 'retrysafe/internal/engine/record'
+import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
+import type { GatewayConfig, KeylessMode, StatusRange, TenantMode, UpstreamTarget } from './config.ts'
+
+/** Reads one value of a flag; throws a `FlagError` that says what it takes. */
+export type Read<Value> = (text: string) => Value
+
+export class FlagError extends Error {}
+
+/** One flag of `serve`: its name in the help, what it means, how it is read, and what holds when nobody sets it. */
+export interface Flag<Value = unknown> {
+  readonly flag: string
+  readonly help: string
+  readonly read: Read<Value>
+  /** In the form in which a user would write it; absent: none. */
+  readonly fallback?: string
+  /** May be given several times; in the environment split at spaces. */
+  readonly repeatable?: true
+  /** Also read from the file that RETRYSAFE_<FLAG>_FILE names. */
+  readonly secret?: true
+}
+
+/** Every flag of `retrysafe serve`, by the member of the configuration that it sets. */
+export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
+  host: { flag: '--host <host>', help: 'address of the proxy listener', read: text, fallback: '127.0.0.1' },
+  port: { flag: '--port <port>', help: 'port of the proxy listener; 0 picks one', read: port, fallback: '8787' },
+  upstream: {
+    flag: '--upstream <url>',
+    help: 'where requests go: an http(s) URL that serves every path',
+    read: upstream,
+  },
+  store: { flag: '--store <url>', help: 'where outcomes are kept: memory:', read: text, fallback: 'memory:' },
+  tenant: {
+    flag: '--tenant <mode>',
+    help: 'whose key it is: credential, header:NAME (set by your proxy) or none',
+    read: tenant,
+    fallback: 'credential',
+  },
+  scopeSecret: {
+    flag: '--scope-secret <secret>',
+    help: 'keys the HMACs, at least 16 characters; default: made once, kept in the store',
+    read: secret,
+    secret: true,
+  },
+  keyHeaders: {
+    flag: '--key-header <name>',
+    help: 'header that carries the key; repeatable, the first one present counts',
+    read: headerName,
+    fallback: 'Idempotency-Key',
+    repeatable: true,
+  },
+  methods: {
+    flag: '--methods <method>',
+    help: 'methods whose keys count; repeatable',
+    read: method,
+    fallback: 'POST PATCH',
+    repeatable: true,
+  },
+  recordStatus: {
+    flag: '--record-status <range>',
+    help: 'statuses that are recorded, such as 200-299 or 201; repeatable',
+    read: statusRange,
+    fallback: '200-299',
+    repeatable: true,
+  },
+  retentionMs: {
+    flag: '--retention <duration>',
+    help: 'how long an outcome is kept, from its completion: 1s to 30d',
+    read: durationBetween(1_000, 2_592_000_000, '1s to 30d'),
+    fallback: '24h',
+  },
+  leaseMs: {
+    flag: '--lease <duration>',
+    help: 'after a crash, how long until another process may take over: 1s to 1h',
+    read: durationBetween(1_000, 3_600_000, '1s to 1h'),
+    fallback: '30s',
+  },
+  keyless: {
+    flag: '--keyless <mode>',
+    help: 'requests without a key: pass (untouched) or require (refused)',
+    read: oneOf<KeylessMode>('pass', 'require'),
+    fallback: 'pass',
+  },
+  waitMs: {
+    flag: '--wait <duration>',
+    help: 'how long a running duplicate is waited for at most; 0 refuses it at once',
+    read: durationBetween(0, 86_400_000, '0 to 24h'),
+    fallback: '10m',
+  },
+  maxWaiters: {
+    flag: '--max-waiters <count>',
+    help: 'requests that wait for one key at once',
+    read: countBetween(0, 1_000_000),
+    fallback: '1000',
+  },
+  onCrash: {
+    flag: '--on-crash <policy>',
+    help: 'when a run ended and nobody knows how: rerun (up to --max-attempts) or fail (424 until resolved)',
+    read: oneOf<CrashPolicy>('rerun', 'fail'),
+    fallback: 'rerun',
+  },
+  maxAttempts: {
+    flag: '--max-attempts <count>',
+    help: 'runs of one key whose outcome nobody knows, at most: 1 to 100',
+    read: countBetween(1, 100),
+    fallback: '3',
+  },
+  upstreamTimeoutMs: {
+    flag: '--upstream-timeout <duration>',
+    help: 'silence of the upstream (not the whole answer) that is taken for a failure: 100ms to 24h',
+    read: durationBetween(100, 86_400_000, '100ms to 24h'),
+    fallback: '10m',
+  },
+  maxRequestBytes: {
+    flag: '--max-request <size>',
+    help: 'body of a request with a key, at most',
+    read: sizeBetween(1, 1_073_741_824, '1b to 1gb'),
+    fallback: '32mb',
+  },
+  maxResultBytes: {
+    flag: '--max-result <size>',
+    help: 'body of an answer that is kept, at most; a larger one goes to its caller only',
+    read: sizeBetween(1, 1_073_741_824, '1b to 1gb'),
+    fallback: '64mb',
+  },
+  adminHost: { flag: '--admin-host <host>', help: 'address of the admin listener', read: text, fallback: '127.0.0.1' },
+  adminPort: {
+    flag: '--admin-port <port>',
+    help: 'port of the admin listener; 0 picks one',
+    read: port,
+    fallback: '8788',
+  },
+  adminToken: {
+    flag: '--admin-token <token>',
+    help: 'asked for by the admin listener as a bearer token; needed off loopback',
+    read: secret,
+    secret: true,
+  },
+  drainMs: {
+    flag: '--drain <duration>',
+    help: 'after SIGTERM, how long running work may take to finish',
+    read: durationBetween(0, 86_400_000, '0 to 24h'),
+    fallback: '10m',
+  },
+}
+
+/** RETRYSAFE_ and the flag's name in capitals. */
+export function environmentName(flag: string): string {
+  return `RETRYSAFE_${flag.replace(/^--/, '').replace(/ .*/, '').replaceAll('-', '_').toUpperCase()}`
+}
+
+function text(value: string): string {
+  if (value.trim() === '') throw new FlagError('it takes a value that is not empty')
+  return value.trim()
+}
+
+function secret(value: string): string {
+  if (value.length < 16) throw new FlagError('it takes at least 16 characters')
+  return value
+}
+
+function countBetween(least: number, most: number): Read<number> {
+  return value => {
+    const count = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+    if (!(count >= least && count <= most)) throw new FlagError(`it takes a whole number from ${least} to ${most}`)
+    return count
+  }
+}
+
+function port(value: string): number {
+  return countBetween(0, 65_535)(value)
+}
+
+function durationBetween(leastMs: number, mostMs: number, range: string): Read<number> {
+  return value => {
+    const ms = parseDuration(value)
+    if (ms === undefined) throw new FlagError('it takes a duration such as 500ms, 30s, 10m, 24h or 7d')
+    if (ms < leastMs || ms > mostMs) throw new FlagError(`it takes ${range}`)
+    return ms
+  }
+}
+
+function sizeBetween(least: number, most: number, range: string): Read<number> {
+  return value => {
+    const bytes = parseSize(value)
+    if (bytes === undefined) throw new FlagError('it takes a size such as 512kb or 32mb')
+    if (bytes < least || bytes > most) throw new FlagError(`it takes ${range}`)
+    return bytes
+  }
+}
+
+function oneOf<Value extends string>(...choices: readonly Value[]): Read<Value> {
+  return value => {
+    const choice = choices.find(candidate => candidate === value)
+    if (choice === undefined) throw new FlagError(`it takes ${choices.join(' or ')}`)
+    return choice
+  }
+}
+
+function headerName(value: string): string {
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(value)) throw new FlagError('it takes the name of a header')
+  return value.toLowerCase()
+}
+
+function method(value: string): string {
+  if (!/^[A-Za-z]{1,20}$/.test(value)) throw new FlagError('it takes methods such as POST')
+  return value.toUpperCase()
+}
+
+function statusRange(value: string): StatusRange {
+  const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(value)
+  if (match === null) throw new FlagError('it takes a status such as 201 or a range such as 200-299')
+  const from = Number(match[1])
+  const to = Number(match[2] ?? match[1])
+  if (from < 200 || to < from) throw new FlagError('it takes statuses from 200 to 599, the lower one first')
+  return { from, to }
+}
+
+function tenant(value: string): TenantMode {
+  if (value === 'credential' || value === 'none') return { kind: value }
+  if (value.startsWith('header:')) return { kind: 'header', name: headerName(value.slice('header:'.length)) }
+  throw new FlagError('it takes credential, header:NAME or none')
+}
+
+function upstream(value: string): UpstreamTarget {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new FlagError('it takes an http or https URL such as https://api.example.com')
+  }
+  if (url.username !== '' || url.password !== '') throw new FlagError('it takes a URL without user and password')
+  if (url.search !== '' || url.hash !== '') throw new FlagError('it takes a URL without query and fragment')
+  return { name: 'default', origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') }
+}
+
+/** `host` as it stands in a URL. */
+export function urlHost(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
+}

@@ -1,0 +1,86 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { openEngine } from 'retrysafe/internal/engine/engine'
+import { RetrysafeError } from 'retrysafe/internal/engine/errors'
+import { openStore } from 'retrysafe/internal/stores/open'
+import { createAdmin } from './admin/server.ts'
+import { type GatewayConfig, isLoopback } from './config/config.ts'
+import { urlHost } from './config/flags.ts'
+import { createProxy } from './proxy/server.ts'
+import { openUpstream } from './proxy/upstream.ts'
+
+/** A gateway that listens. */
+export interface Gateway {
+  readonly url: string
+  readonly admin: string
+  readonly store: string
+  /** Refuses new requests, and resolves when running work is finished and recorded; false: it took longer than allowed. */
+  drain(): Promise<boolean>
+  /** Ends at once: others may take over what still runs. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a gateway. Rejects with `RetrysafeError` `CONFIG_INVALID` for a configuration that cannot work, and with the
+ * system's error when a port is taken.
+ */
+export async function startGateway(config: GatewayConfig, log: (message: string) => void): Promise<Gateway> {
+  checkAdmin(config)
+  const store = await openStore(config.store)
+  const engine = await openEngine({
+    store,
+    ...(config.scopeSecret !== undefined && { scopeSecret: Buffer.from(config.scopeSecret) }),
+    maxWaiters: config.maxWaiters,
+    maxResultBytes: config.maxResultBytes,
+  })
+  const upstream = openUpstream(config.upstream, config.upstreamTimeoutMs)
+  let draining = false
+  const proxy = createProxy({ config, engine, upstream }, log)
+  const admin = createAdmin({ engine, host: config.adminHost, token: config.adminToken, isReady: () => !draining })
+  await listen(proxy.server, config.host, config.port)
+  await listen(admin, config.adminHost, config.adminPort)
+  if (!isLoopback(config.host)) log('the proxy listener is open to other machines without TLS: put TLS in front of it')
+
+  async function close(): Promise<void> {
+    await engine.giveUp()
+    for (const server of [proxy.server, admin]) {
+      server.close()
+      server.closeAllConnections()
+    }
+    await upstream.close()
+    await engine.close()
+  }
+
+  return {
+    url: urlOf(proxy.server, config.host),
+    admin: urlOf(admin, config.adminHost),
+    store: store.name,
+    async drain() {
+      draining = true
+      proxy.drain()
+      const tooLong = new Promise<false>(resolve => setTimeout(resolve, config.drainMs, false).unref())
+      const finished = Promise.all([engine.idle(), proxy.idle()]).then(() => true as const)
+      return Promise.race([finished, tooLong])
+    },
+    close,
+  }
+}
+
+function checkAdmin({ adminHost, adminToken }: GatewayConfig): void {
+  if (adminToken !== undefined || isLoopback(adminHost)) return
+  throw new RetrysafeError(
+    'CONFIG_INVALID',
+    `--admin-host ${adminHost} is no loopback address: the admin listener needs an --admin-token there`,
+  )
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen({ host: host.replace(/^\[|\]$/g, ''), port })
+  await once(server, 'listening')
+}
+
+function urlOf(server: Server, host: string): string {
+  const { port } = server.address() as AddressInfo
+  return `http://${urlHost(host.replace(/^\[|\]$/g, ''))}:${port}`
+}

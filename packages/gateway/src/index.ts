@@ -1,0 +1,3 @@
+export type { GatewayConfig } from './config/config.ts'
+export { type Gateway, startGateway } from './gateway.ts'
+export { type Sandbox, type SandboxOptions, startSandbox } from './sandbox/server.ts'

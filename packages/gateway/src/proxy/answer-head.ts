@@ -1,0 +1,56 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { connectionTokens, headerNames, isHopByHop, isOurs, isReplayable } from 'retrysafe/internal/protocol/headers'
+import { mediaTypeOf } from './request-head.ts'
+
+/** All that the gateway needs of an upstream's answer head. */
+export interface AnswerHead {
+  readonly status: number
+  /** For the caller of this very run, names and values in turn; framing left out. */
+  readonly headers: string[]
+  /** For every retry. */
+  readonly replayable: string[]
+  readonly mediaType: string
+  readonly contentEncoding: string | undefined
+  readonly contentLength: number | undefined
+  /** Nothing but the end of the connection says where the body ends, so nobody can tell whether it is whole. */
+  readonly endsByClose: boolean
+  readonly retryAfter: { retryAfter: string | undefined; retryAfterMs: string | undefined }
+}
+
+export function readAnswerHead(status: number, rawHeaders: unknown, parsed: IncomingHttpHeaders): AnswerHead {
+  const headers: string[] = []
+  const replayable: string[] = []
+  const dropped = connectionTokens(first(parsed.connection))
+  const raw = Array.isArray(rawHeaders) ? rawHeaders : []
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const rawName = String(raw[at])
+    const value = Buffer.isBuffer(raw[at + 1]) ? raw[at + 1].toString('latin1') : String(raw[at + 1])
+    const name = rawName.toLowerCase()
+    if (isHopByHop(name) || dropped.has(name) || isOurs(name)) continue
+    if (name === 'content-length' || name === headerNames.age) continue
+    headers.push(rawName, value)
+    // The body is kept as it came, so its encoding is kept with it.
+    if (isReplayable(name) || name === 'content-encoding') replayable.push(rawName, value)
+  }
+  const length = first(parsed['content-length'])
+  const contentLength = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
+  const bodiless = status === 204 || status === 205 || status === 304
+  return {
+    status,
+    headers,
+    replayable,
+    mediaType: mediaTypeOf(first(parsed['content-type'])),
+    contentEncoding: first(parsed['content-encoding'])?.toLowerCase(),
+    contentLength: bodiless ? 0 : contentLength,
+    endsByClose: !bodiless && contentLength === undefined && !isChunked(parsed),
+    retryAfter: { retryAfter: first(parsed['retry-after']), retryAfterMs: first(parsed['retry-after-ms']) },
+  }
+}
+
+function isChunked(parsed: IncomingHttpHeaders): boolean {
+  return /\bchunked\s*$/i.test(first(parsed['transfer-encoding']) ?? '')
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,106 @@
+import type { ServerResponse } from 'node:http'
+import type { Follower } from 'retrysafe/internal/engine/follower'
+import type { Replay } from 'retrysafe/internal/engine/replay'
+import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
+import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
+
+/** What one response says about its key. */
+export interface KeyNotice {
+  readonly outcome: OutcomeWord
+  readonly key: string
+}
+
+function noticeHeaders(notice: KeyNotice | undefined): string[] {
+  if (notice === undefined) return []
+  const replayed = notice.outcome === 'replayed' || notice.outcome === 'joined'
+  const headers = ['Retrysafe-Outcome', notice.outcome, 'Retrysafe-Key', notice.key]
+  return replayed ? ['Idempotent-Replayed', 'true', ...headers] : headers
+}
+
+export function sendProblem(response: ServerResponse, problem: Problem, notice?: KeyNotice): void {
+  if (response.headersSent || response.destroyed) return
+  const { status, headers, body } = problemAnswer(problem)
+  response.writeHead(status, [...headers, ...noticeHeaders(notice)])
+  response.end(body)
+}
+
+/** Begins an answer of an upstream. `lengthBytes`: when it is known; else it goes in chunks, or ends with the connection. */
+export function writeAnswerHead(
+  response: ServerResponse,
+  status: number,
+  headers: readonly string[],
+  framing: { kind: 'length'; bytes: number } | { kind: 'chunked' } | { kind: 'close' },
+  notice: KeyNotice | undefined,
+): void {
+  const all = [...headers, ...noticeHeaders(notice)]
+  if (framing.kind === 'length' && status !== 204 && status !== 304) all.push('Content-Length', String(framing.bytes))
+  if (framing.kind === 'close') {
+    response.shouldKeepAlive = false
+    // Without this Node would send chunks, whose clean end would vouch for a body that nobody can vouch for.
+    response.removeHeader('transfer-encoding')
+  }
+  response.writeHead(status, all)
+}
+
+/** Sends an outcome from the store. */
+export async function sendReplay(response: ServerResponse, replay: Replay, notice: KeyNotice): Promise<void> {
+  const headers = [...replay.head.headers, 'Age', String(Math.floor(replay.ageMs / 1_000))]
+  const framing = { kind: 'length', bytes: replay.lengthBytes } as const
+  writeAnswerHead(response, replay.head.status, headers, framing, notice)
+  if (replay.body.kind === 'whole') response.end(replay.body.bytes)
+  else await pipe(response, replay.body.follower)
+}
+
+/** Sends a running answer as it comes. */
+export async function sendLive(
+  response: ServerResponse,
+  follower: Follower,
+  headers: readonly string[],
+  lengthBytes: number | undefined,
+  notice: KeyNotice,
+): Promise<void> {
+  const framing =
+    lengthBytes === undefined ? ({ kind: 'chunked' } as const) : ({ kind: 'length', bytes: lengthBytes } as const)
+  writeAnswerHead(response, follower.head.status, headers, framing, notice)
+  await pipe(response, follower)
+}
+
+/** Writes what the follower gives at the caller's pace. A run that broke breaks the caller's connection, never ends it. */
+async function pipe(response: ServerResponse, follower: Follower): Promise<void> {
+  const close = (): void => follower.close()
+  response.once('close', close)
+  try {
+    for (;;) {
+      const step = await follower.next()
+      if (response.destroyed) return
+      switch (step.kind) {
+        case 'bytes':
+          if (!response.write(step.bytes)) await drained(response)
+          break
+        case 'end':
+          response.end()
+          return
+        case 'broken':
+          response.destroy()
+          return
+      }
+    }
+  } catch {
+    // The store that holds the rest is out of reach: the caller must not take what it has for the whole.
+    response.destroy()
+  } finally {
+    close()
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+  })
+}

@@ -1,0 +1,45 @@
+import type { Identity } from 'retrysafe/internal/engine/identity'
+import { credentialParameter } from 'retrysafe/internal/fingerprint/query'
+import { type KeyReading, readKey } from 'retrysafe/internal/protocol/key'
+import type { TenantMode } from '../config/config.ts'
+import type { RequestHead } from './request-head.ts'
+
+/** The key of the first header, in the operator's order, that is there. */
+export function readCallersKey(head: RequestHead, keyHeaders: readonly string[]): KeyReading {
+  for (const name of keyHeaders) {
+    const lines = head.keyLines.get(name)
+    if (lines !== undefined) return readKey(lines)
+  }
+  return { kind: 'absent' }
+}
+
+/**
+ * Names the tenant. `undefined`: there is no credential, and the mode needs one.
+ *
+ * @param anonymous whether callers without a credential are let in: only this machine can reach the listener
+ */
+export function readTenant(
+  identity: Identity,
+  mode: TenantMode,
+  head: RequestHead,
+  query: string,
+  anonymous: boolean,
+): string | undefined {
+  switch (mode.kind) {
+    case 'none':
+      return identity.tenantNamed('')
+    case 'header':
+      return head.tenantHeader === undefined ? undefined : identity.tenantNamed(head.tenantHeader)
+    case 'credential': {
+      const parameter = credentialOf(query)
+      const credentials = parameter === undefined ? head.credentials : [...head.credentials, `?=${parameter}`]
+      return credentials.length === 0 && !anonymous ? undefined : identity.tenantOf(credentials)
+    }
+  }
+}
+
+function credentialOf(query: string): string | undefined {
+  if (!query.includes(`${credentialParameter}=`)) return undefined
+  const values = query.split('&').filter(parameter => parameter.startsWith(`${credentialParameter}=`))
+  return values.length === 0 ? undefined : values.join('&')
+}

@@ -1,0 +1,56 @@
+import type { ServerResponse } from 'node:http'
+import type { Refusal } from 'retrysafe/internal/engine/claim'
+import { RetrysafeError } from 'retrysafe/internal/engine/errors'
+import { isProblemCode, type Problem } from 'retrysafe/internal/protocol/problem'
+import type { TenantMode } from '../config/config.ts'
+import { sendProblem } from './caller-response.ts'
+
+/** A store that cannot be asked, or takes nothing more, refuses what carries a key: nothing has begun. */
+export function refuseError(response: ServerResponse, error: unknown): void {
+  if (error instanceof RetrysafeError && isProblemCode(error.code)) {
+    return sendProblem(response, { code: error.code, detail: error.message })
+  }
+  sendProblem(response, { code: 'STORE_UNAVAILABLE', detail: 'The store did not answer; nothing was sent upstream.' })
+}
+
+export function missingTenant(tenant: TenantMode): string {
+  if (tenant.kind === 'header') return `The header ${tenant.name}, which names the tenant, is missing.`
+  return 'Send the credential that the upstream takes (Authorization, x-api-key, api-key, x-goog-api-key or ?key=).'
+}
+
+/** What the engine refused, in words for the caller. */
+export function problemOf(refusal: Refusal): Problem {
+  switch (refusal.code) {
+    case 'KEY_REUSED':
+      return {
+        code: 'KEY_REUSED',
+        detail:
+          'This key was used with another payload. Use a new key for a new request, and the same body for a retry.',
+      }
+    case 'OUTCOME_UNKNOWN':
+      return {
+        code: 'OUTCOME_UNKNOWN',
+        detail: `After ${refusal.attempt} attempt(s) it is not known whether the call had its effect; it is not repeated until an operator resolves the record.`,
+      }
+    case 'RESULT_NOT_KEPT':
+      return {
+        code: 'RESULT_NOT_KEPT',
+        detail: 'The call succeeded; its answer was larger than --max-result and was not kept.',
+      }
+    case 'IN_FLIGHT':
+      return { code: 'IN_FLIGHT', detail: inFlightDetail(refusal.reason), retryAfterMs: refusal.retryAfterMs }
+  }
+}
+
+function inFlightDetail(reason: Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']): string {
+  switch (reason) {
+    case 'wait over':
+      return 'The first run is still going; come again.'
+    case 'too many waiters':
+      return 'The first run is still going, and as many requests wait for it as may (--max-waiters).'
+    case 'cooling':
+      return 'The last run failed a moment ago; come again after the pause.'
+    case 'failed again':
+      return 'The run that this request waited for failed, and so did the one after it; come again.'
+  }
+}

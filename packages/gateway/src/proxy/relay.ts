@@ -1,0 +1,48 @@
+import type { ServerResponse } from 'node:http'
+import type { AnswerHead } from './answer-head.ts'
+import { type KeyNotice, writeAnswerHead } from './caller-response.ts'
+
+/** Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody. */
+export class Relay {
+  readonly #response: ServerResponse
+  readonly #resume: () => void
+
+  constructor(response: ServerResponse, head: AnswerHead, notice: KeyNotice | undefined, resume: () => void) {
+    this.#response = response
+    this.#resume = resume
+    response.on('drain', resume)
+    // The upstream is read to its end for the sake of the record, also when nobody listens any more.
+    response.on('close', resume)
+    if (!this.#isGone) writeAnswerHead(response, head.status, head.headers, framingOf(head), notice)
+  }
+
+  get #isGone(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded
+  }
+
+  /** @returns false when the upstream should wait until `resume` is called */
+  write(bytes: Uint8Array): boolean {
+    return this.#isGone || this.#response.write(bytes)
+  }
+
+  end(): void {
+    this.#detach()
+    if (!this.#isGone) this.#response.end()
+  }
+
+  /** The answer is not whole: the caller must not take it for whole. */
+  cut(): void {
+    this.#detach()
+    this.#response.destroy()
+  }
+
+  #detach(): void {
+    this.#response.off('drain', this.#resume)
+    this.#response.off('close', this.#resume)
+  }
+}
+
+function framingOf(head: AnswerHead): Parameters<typeof writeAnswerHead>[3] {
+  if (head.contentLength !== undefined) return { kind: 'length', bytes: head.contentLength }
+  return head.endsByClose ? { kind: 'close' } : { kind: 'chunked' }
+}

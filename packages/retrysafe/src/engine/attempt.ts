@@ -1,0 +1,153 @@
+import type { Fingerprint } from '../fingerprint/fingerprint.ts'
+import type { Surroundings, Timer } from './clock.ts'
+import type { Instant } from './instant.ts'
+import { Lease } from './lease.ts'
+import { persist } from './persist.ts'
+import type { AttemptEnd, CrashPolicy, StoreKey, Token } from './record.ts'
+import { Recording } from './recording.ts'
+import type { Store } from './store.ts'
+
+/** The owner tells its canonical fingerprint by itself after this, if no write has carried it. */
+const noteMs = 100
+
+export interface AttemptTerms {
+  readonly store: Store
+  readonly surroundings: Surroundings
+  readonly key: StoreKey
+  readonly token: Token
+  /** Counted from 1. */
+  readonly number: number
+  readonly sent: boolean
+  readonly leaseMs: number
+  readonly onCrash: CrashPolicy
+  readonly claimedAt: Instant
+  readonly maxResultBytes: number
+  readonly canonical: () => Fingerprint
+  readonly closing: AbortSignal
+  /** Called once nothing more will come of this attempt. */
+  readonly settled: (attempt: Attempt) => void
+}
+
+/**
+ * One run under one token: its lease, its recording, its end. Exactly one of `complete` and `release` ends it, unless
+ * the store says `lost` before.
+ */
+export class Attempt {
+  readonly recording: Recording
+  readonly #terms: AttemptTerms
+  readonly #lease: Lease
+  readonly #abort = new AbortController()
+  #note: Timer | undefined
+  #settled = false
+  #cancelled = false
+
+  constructor(terms: AttemptTerms) {
+    this.#terms = terms
+    const lost = (): void => this.#lose()
+    this.recording = new Recording({ ...terms, lost })
+    this.#lease = new Lease(terms, {
+      lost,
+      cancelled: () => this.#cancel(),
+      followed: () => this.recording.writer.followedElsewhere(),
+    })
+  }
+
+  get key(): StoreKey {
+    return this.#terms.key
+  }
+
+  get token(): Token {
+    return this.#terms.token
+  }
+
+  get number(): number {
+    return this.#terms.number
+  }
+
+  get onCrash(): CrashPolicy {
+    return this.#terms.onCrash
+  }
+
+  /** Fires when this attempt must stop: the record is somebody else's, or an operator cancelled it. */
+  get stop(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  get isCancelled(): boolean {
+    return this.#cancelled
+  }
+
+  /**
+   * To be awaited just before the effect begins: under `fail` it marks the record as sent, under both policies it makes
+   * sure that the lease still covers a beginning. Rejects as the store does: then nothing may begin.
+   */
+  async begin(): Promise<'go' | 'lost'> {
+    const mustMark = this.#terms.onCrash === 'fail' && !this.#terms.sent
+    if (mustMark || this.#lease.isPastDeadline()) {
+      const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
+      if (answer.kind !== 'ok') return 'lost'
+    }
+    if (this.#abort.signal.aborted || this.#lease.isPastDeadline()) return 'lost'
+    this.#note = this.#terms.surroundings.timers.after(noteMs, () => this.note())
+    return 'go'
+  }
+
+  /** Tells the store the canonical fingerprint now: somebody waits for it to be compared. */
+  note(): void {
+    this.#note?.cancel()
+    const taken = this.recording.writer.takeCanonical()
+    if (taken.canonical === undefined) return
+    this.#lease.renew(taken).catch(() => this.recording.writer.returnCanonical(taken))
+  }
+
+  /**
+   * Seals the recording as the outcome of the key. Resolves when its end may be shown to callers.
+   */
+  async complete(): Promise<'sealed' | 'lost'> {
+    this.#note?.cancel()
+    const { early, stored } = this.recording.seal()
+    void stored.then(answer => (answer === 'lost' ? this.#lose() : this.#settle()))
+    return early
+  }
+
+  /**
+   * Ends the attempt without an outcome, by the table of ends. Resolves when the store has been told.
+   *
+   * @param options.cooldownMs how long the key rests; default 0
+   * @param options.whole readers of a begun stream see its end: it is whole, and says itself that it failed
+   */
+  async release(end: AttemptEnd, options: { cooldownMs?: number; whole?: boolean } = {}): Promise<void> {
+    if (this.#settled) return
+    this.#note?.cancel()
+    const { store, key, token, surroundings, closing } = this.#terms
+    const cooldownMs = options.cooldownMs ?? 0
+    const terms = { end, cooldownMs, ...this.recording.writer.takeCanonical() }
+    await persist(() => store.release(key, token, terms), surroundings, closing)
+    this.recording.end({ kind: 'ended', cooldownMs }, options.whole)
+    this.#settle()
+  }
+
+  /** The process is going away: others may take over at once. */
+  async giveUp(): Promise<void> {
+    await this.#lease.giveUp()
+  }
+
+  #cancel(): void {
+    this.#cancelled = true
+    this.#abort.abort()
+  }
+
+  #lose(): void {
+    this.recording.end({ kind: 'lost' })
+    this.#settle()
+    this.#abort.abort()
+  }
+
+  #settle(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#note?.cancel()
+    this.#lease.end()
+    this.#terms.settled(this)
+  }
+}

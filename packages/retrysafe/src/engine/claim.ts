@@ -1,0 +1,234 @@
+import type { Fingerprint } from '../fingerprint/fingerprint.ts'
+import type { Attempt } from './attempt.ts'
+import { pause, type Surroundings } from './clock.ts'
+import { type Follower, followRecording, openStoredLog } from './follower.ts'
+import { type Instant, instant } from './instant.ts'
+import type { CrashPolicy, RecordLabel, StoreKey } from './record.ts'
+import { watchRecord } from './record-watch.ts'
+import { openReplay, type Replay } from './replay.ts'
+import type { ClaimAnswer, Store } from './store.ts'
+import type { Waiters } from './waiters.ts'
+
+/** One request for an execution. */
+export interface Call {
+  readonly key: StoreKey
+  readonly raw: Fingerprint
+  /** Computed only when it is needed, and once. */
+  readonly canonical: () => Fingerprint
+  readonly leaseMs: number
+  readonly retentionMs: number
+  readonly onCrash: CrashPolicy
+  readonly maxAttempts: number
+  readonly label: RecordLabel
+  /** How long it may wait for a running duplicate, from now; 0 refuses at once. */
+  readonly waitMs: number
+  /** Fires when the caller has left. */
+  readonly signal?: AbortSignal
+}
+
+/** How a call goes on. */
+export type Entry =
+  | { kind: 'run'; attempt: Attempt }
+  | { kind: 'replay'; replay: Replay; joined: boolean }
+  | { kind: 'follow'; follower: Follower; fence: number }
+  | { kind: 'refused'; refusal: Refusal }
+  /** The caller has left while it waited. */
+  | { kind: 'left' }
+
+export type Refusal =
+  | { code: 'KEY_REUSED' }
+  | { code: 'OUTCOME_UNKNOWN'; attempt: number }
+  | { code: 'RESULT_NOT_KEPT' }
+  | { code: 'IN_FLIGHT'; retryAfterMs: number; reason: 'wait over' | 'too many waiters' | 'cooling' | 'failed again' }
+
+type Acquired = Extract<ClaimAnswer, { kind: 'acquired' }>
+
+/** What a claim needs of its engine. */
+export interface ClaimPort {
+  readonly store: Store
+  readonly surroundings: Surroundings
+  readonly waiters: Waiters
+  start(call: Call, acquired: Acquired, claimedAt: Instant): Attempt
+  /** The attempt that runs in this process under that fence. */
+  live(key: StoreKey, fence: number): Attempt | undefined
+}
+
+/** When nothing better is known. */
+const retryAfterMs = 1_000
+/** A differing payload is told before a running duplicate is refused, so even who will not wait waits this long. */
+const undecidedMs = 250
+
+/**
+ * Claims, and waits where somebody else runs, until it is clear how the call goes on.
+ * A waiter never executes: it claims again, at most once after a failed run, and after its cooldown.
+ */
+export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
+  const claimant = new Claimant(port, call)
+  for (;;) {
+    const entry = await claimant.claim()
+    if (entry !== undefined) return entry
+    if (call.signal?.aborted) return { kind: 'left' }
+  }
+}
+
+class Claimant {
+  readonly #port: ClaimPort
+  readonly #call: Call
+  readonly #owner: string
+  readonly #startedMs: number
+  /** Runs of this key that are known to have failed since the call came in. */
+  readonly #failed = new Set<number>()
+  #canonical: Fingerprint | undefined
+  #joined = false
+
+  constructor(port: ClaimPort, call: Call) {
+    this.#port = port
+    this.#call = call
+    this.#owner = Buffer.from(port.surroundings.random.bytes(16)).toString('base64url')
+    this.#startedMs = port.surroundings.clock.monotonicMs()
+  }
+
+  /** One claim; `undefined` after a wait: claim again. */
+  async claim(): Promise<Entry | undefined> {
+    const { store, surroundings } = this.#port
+    const { key, raw, leaseMs, retentionMs, onCrash, maxAttempts, label } = this.#call
+    const claimedAt = instant(surroundings.clock)
+    const terms = { key, raw, owner: this.#owner, leaseMs, retentionMs, onCrash, maxAttempts, label }
+    const answer = await store.claim(this.#canonical === undefined ? terms : { ...terms, canonical: this.#canonical })
+    switch (answer.kind) {
+      case 'acquired':
+        return { kind: 'run', attempt: this.#port.start(this.#call, answer, claimedAt) }
+      case 'completed':
+        return this.#replay(answer)
+      case 'mismatch':
+        return refused({ code: 'KEY_REUSED' })
+      case 'unknown':
+        return refused({ code: 'OUTCOME_UNKNOWN', attempt: answer.attempt })
+      case 'undecided':
+        return this.#decide(answer.fence)
+      case 'cooling':
+        return this.#coolDown(answer.fence, answer.leftMs)
+      case 'running':
+        return this.#join(answer.fence)
+    }
+  }
+
+  async #replay(completed: Extract<ClaimAnswer, { kind: 'completed' }>): Promise<Entry | undefined> {
+    const replay = await openReplay(this.#port.store, this.#call.key, this.#port.surroundings, completed)
+    // Purged between the claim and the read: claim again.
+    if (replay === undefined) return undefined
+    if (!replay.head.kept) return refused({ code: 'RESULT_NOT_KEPT' })
+    return { kind: 'replay', replay, joined: this.#joined }
+  }
+
+  /** Brings its own canonical fingerprint; after that it is the owner's that is missing. */
+  async #decide(fence: number): Promise<Entry | undefined> {
+    if (this.#canonical === undefined) {
+      this.#canonical = this.#call.canonical()
+      return undefined
+    }
+    const leftMs = Math.max(this.#leftMs(), undecidedMs - this.#waitedMs())
+    if (leftMs <= 0) return inFlight('wait over')
+    this.#port.live(this.#call.key, fence)?.note()
+    await this.#untilChange(leftMs)
+    return undefined
+  }
+
+  async #coolDown(fence: number, leftMs: number): Promise<Entry | undefined> {
+    this.#failed.add(fence)
+    if (this.#failed.size > 1) return inFlight('failed again', leftMs)
+    if (leftMs > this.#leftMs()) return inFlight('cooling', leftMs)
+    await pause(this.#port.surroundings.timers, leftMs, this.#call.signal)
+    return undefined
+  }
+
+  async #join(fence: number): Promise<Entry | undefined> {
+    const leftMs = this.#leftMs()
+    if (leftMs <= 0) return inFlight('wait over')
+    const { waiters } = this.#port
+    if (!waiters.enter(this.#call.key)) return inFlight('too many waiters')
+    this.#joined = true
+    try {
+      const live = this.#port.live(this.#call.key, fence)
+      return await (live === undefined ? this.#joinElsewhere(fence, leftMs) : this.#joinHere(live, fence, leftMs))
+    } finally {
+      waiters.leave(this.#call.key)
+    }
+  }
+
+  async #joinHere(attempt: Attempt, fence: number, leftMs: number): Promise<Entry | undefined> {
+    const { timers } = this.#port.surroundings
+    const over = new AbortController()
+    const leave = (): void => over.abort()
+    this.#call.signal?.addEventListener('abort', leave, { once: true })
+    const opened = await Promise.race([
+      attempt.recording.whenOpen(),
+      pause(timers, leftMs, over.signal).then(() => ({ kind: 'late' }) as const),
+    ])
+    this.#call.signal?.removeEventListener('abort', leave)
+    over.abort()
+    switch (opened.kind) {
+      case 'head':
+        return { kind: 'follow', follower: followRecording(attempt.recording, opened.head, false), fence }
+      case 'ended':
+        return this.#runFailed(fence, opened.cooldownMs)
+      case 'lost':
+        return undefined
+      case 'late':
+        return this.#late()
+    }
+  }
+
+  async #joinElsewhere(fence: number, leftMs: number): Promise<Entry | undefined> {
+    const { store, surroundings } = this.#port
+    const opening = await openStoredLog({ store, key: this.#call.key, fence, surroundings }, leftMs, this.#call.signal)
+    switch (opening.kind) {
+      case 'head':
+        // Completed without its body: the claim says how to answer that.
+        if (opening.follower.head.kept) return { kind: 'follow', follower: opening.follower, fence }
+        opening.follower.close()
+        return undefined
+      case 'ended':
+        return this.#runFailed(fence, retryAfterMs)
+      case 'superseded':
+        return undefined
+      case 'late':
+        return this.#late()
+    }
+  }
+
+  #runFailed(fence: number, cooldownMs: number): Entry | undefined {
+    this.#failed.add(fence)
+    return this.#failed.size > 1 ? inFlight('failed again', Math.max(cooldownMs, retryAfterMs)) : undefined
+  }
+
+  #late(): Entry {
+    return this.#call.signal?.aborted ? { kind: 'left' } : inFlight('wait over')
+  }
+
+  async #untilChange(maxMs: number): Promise<void> {
+    const { store, surroundings } = this.#port
+    const watch = watchRecord(store, this.#call.key, surroundings, this.#call.signal)
+    await watch.next(maxMs)
+    watch.close()
+  }
+
+  #waitedMs(): number {
+    return this.#port.surroundings.clock.monotonicMs() - this.#startedMs
+  }
+
+  #leftMs(): number {
+    return this.#call.waitMs - this.#waitedMs()
+  }
+}
+
+function refused(refusal: Refusal): Entry {
+  return { kind: 'refused', refusal }
+}
+
+function inFlight(
+  reason: 'wait over' | 'too many waiters' | 'cooling' | 'failed again',
+  afterMs = retryAfterMs,
+): Entry {
+  return refused({ code: 'IN_FLIGHT', reason, retryAfterMs: afterMs })
+}

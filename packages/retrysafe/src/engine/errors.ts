@@ -1,0 +1,33 @@
+import type { ProblemCode } from '../protocol/problem.ts'
+
+/** Codes that only code sees, never a response. */
+export const codesInCode = [
+  'STEP_CHANGED',
+  'RESULT_NOT_SERIALIZABLE',
+  'LEASE_LOST',
+  'STORE_INCOMPATIBLE',
+  'CONFIG_INVALID',
+  'PEER_MISSING',
+] as const
+
+export type ErrorCode = ProblemCode | (typeof codesInCode)[number]
+
+/**
+ * The one error class of Retrysafe.
+ *
+ * `code` is stable and has a section in docs/errors.md; `message` says what happened, with the value, and what to do.
+ *
+ * @example
+ * try { openStore('memroy:') } catch (error) {
+ *   if (error instanceof RetrysafeError && error.code === 'CONFIG_INVALID') console.error(error.message)
+ * }
+ */
+export class RetrysafeError extends Error {
+  override readonly name = 'RetrysafeError'
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,155 @@
+import type { Fingerprint } from '../fingerprint/fingerprint.ts'
+import type { Surroundings, Timer } from './clock.ts'
+import { persist } from './persist.ts'
+import type { StoreKey, Token } from './record.ts'
+import type { AppendAnswer, CompleteAnswer, Store } from './store.ts'
+
+/** Appended behind the bytes that were already delivered: at this much, or after this long. */
+const appendBytes = 16_384
+const appendMs = 250
+/** While another process follows. */
+const followedAppendMs = 10
+/** After a store that did not answer. */
+const retryAppendMs = 1_000
+
+export interface LogWriterTerms {
+  readonly store: Store
+  readonly key: StoreKey
+  readonly token: Token
+  readonly surroundings: Surroundings
+  /** The owner's canonical fingerprint, to go with the first write that gets through. */
+  readonly canonical: () => Fingerprint
+  /** Fires when the process is going away. */
+  readonly closing: AbortSignal
+}
+
+/** Where the log's bytes come from, and who hears how it goes. */
+export interface LogSource {
+  /** Length of the log so far. */
+  lengthBytes(): number
+  /** Everything from `offsetBytes` on, in one piece of its own. */
+  copyFrom(offsetBytes: number): Uint8Array
+  stored(logBytes: number): void
+  /** The store holds less than it acknowledged. */
+  forgotten(): void
+  lost(): void
+}
+
+/** Writes a growing log to the store, behind its delivery: one append at a time, each idempotent. */
+export class LogWriter {
+  readonly #terms: LogWriterTerms
+  readonly #source: LogSource
+  #storedBytes = 0
+  #saidCanonical = false
+  #followed = false
+  #failing = false
+  #stopped = false
+  #timer: Timer | undefined
+  #appending: Promise<void> | undefined
+
+  constructor(terms: LogWriterTerms, source: LogSource) {
+    this.#terms = terms
+    this.#source = source
+  }
+
+  /** Another process reads along: append more often from now on. */
+  followedElsewhere(): void {
+    this.#followed = true
+  }
+
+  /** There are new bytes. */
+  grown(): void {
+    if (this.#stopped || this.#appending !== undefined) return
+    const waitingBytes = this.#source.lengthBytes() - this.#storedBytes
+    if (waitingBytes >= appendBytes && !this.#failing) return this.#appendNow()
+    if (waitingBytes === 0 || this.#timer !== undefined) return
+    const delayMs = this.#failing ? retryAppendMs : this.#followed ? followedAppendMs : appendMs
+    this.#timer = this.#terms.surroundings.timers.after(delayMs, () => this.#appendNow())
+  }
+
+  /** No more appends; the log may still be sealed. */
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  /**
+   * Seals the log, as often as it takes.
+   *
+   * @param whole false: nothing of the log is kept but `head`, which says so
+   * @returns what the store said, or `undefined` when the process is going away
+   */
+  async seal(whole: boolean, head: () => Uint8Array): Promise<CompleteAnswer | undefined> {
+    this.stop()
+    await this.#appending
+    const offsetBytes = whole ? this.#storedBytes : 0
+    const answer = await this.#complete(offsetBytes, whole ? this.#source.copyFrom(offsetBytes) : head())
+    return answer === 'gap' ? this.#complete(0, head()) : answer
+  }
+
+  /** The canonical fingerprint, once: for whichever write goes first. */
+  takeCanonical(): { canonical?: Fingerprint } {
+    if (this.#saidCanonical) return {}
+    this.#saidCanonical = true
+    return { canonical: this.#terms.canonical() }
+  }
+
+  /** The write that carried it did not get through. */
+  returnCanonical(taken: { canonical?: Fingerprint }): void {
+    if (taken.canonical !== undefined) this.#saidCanonical = false
+  }
+
+  #complete(offsetBytes: number, bytes: Uint8Array): Promise<CompleteAnswer | undefined> {
+    const { store, key, token, surroundings, closing } = this.#terms
+    const piece = { offsetBytes, bytes, ...this.takeCanonical() }
+    return persist(() => store.complete(key, token, piece), surroundings, closing)
+  }
+
+  #appendNow(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#stopped || this.#appending !== undefined) return
+    this.#appending = this.#append().finally(() => {
+      this.#appending = undefined
+      this.grown()
+    })
+  }
+
+  async #append(): Promise<void> {
+    const { store, key, token } = this.#terms
+    const taken = this.takeCanonical()
+    const bytes = this.#source.copyFrom(this.#storedBytes)
+    try {
+      const answer = await store.append(key, token, { offsetBytes: this.#storedBytes, bytes, ...taken })
+      this.#failing = false
+      this.#appended(answer, this.#storedBytes + bytes.byteLength)
+    } catch {
+      // Nothing is lost: the bytes are still here, and the next append or the seal sends them again.
+      this.#failing = true
+      this.returnCanonical(taken)
+    }
+  }
+
+  #appended(answer: AppendAnswer, endBytes: number): void {
+    switch (answer.kind) {
+      case 'ok':
+        this.#followed = answer.followed
+        return this.#advance(endBytes)
+      case 'dup':
+        return this.#advance(endBytes)
+      case 'gap':
+        // An append whose answer was lost did land: only this token writes, so what is there is ours.
+        if (answer.lengthBytes > this.#storedBytes) return this.#advance(answer.lengthBytes)
+        this.stop()
+        return this.#source.forgotten()
+      case 'lost':
+        this.stop()
+        return this.#source.lost()
+    }
+  }
+
+  #advance(logBytes: number): void {
+    this.#storedBytes = logBytes
+    this.#source.stored(logBytes)
+  }
+}

@@ -1,0 +1,185 @@
+import { LogWriter, type LogWriterTerms } from './log-writer.ts'
+import { encodeHead, type OutcomeHead } from './outcome.ts'
+import type { CompleteAnswer } from './store.ts'
+import { Tail } from './tail.ts'
+
+/** Kept in memory behind the store's end, so that a reader who is a little late need not ask the store. */
+const windowBytes = 16_384
+/** The last bytes wait for the store's word, but not for ever: the caller gets its answer. */
+const sealWaitMs = 1_000
+/** An answer too large to keep is throttled when so many bytes wait for its only reader. */
+const crowdedBytes = 1_048_576
+
+export interface RecordingTerms extends LogWriterTerms {
+  /** Bytes of the body; beyond, the answer goes to its caller and is not kept. */
+  readonly maxResultBytes: number
+  /** Called when the store says that the record is somebody else's. */
+  readonly lost: () => void
+}
+
+/** What whoever waits for the head learns. `lost`: another attempt has taken over. */
+export type OpenAnswer = { kind: 'head'; head: OutcomeHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
+
+/**
+ * Records one answer while it is delivered: a tail for the readers in this process, written behind to the store for
+ * all others, sealed at the end. The upstream's pump writes; no reader ever throttles it, but for an answer that is too
+ * large to keep.
+ */
+export class Recording {
+  readonly tail: Tail = new Tail()
+  readonly #terms: RecordingTerms
+  readonly #writer: LogWriter
+  #head: OutcomeHead | undefined
+  #headBytes: Uint8Array = new Uint8Array(0)
+  #kept = true
+  #opened: OpenAnswer | undefined
+  #waiting: ((answer: OpenAnswer) => void)[] = []
+  /** How far the first caller's reader has got; undefined when it is gone. */
+  #primaryBytes: number | undefined = 0
+  #roomMade: (() => void) | undefined
+
+  constructor(terms: RecordingTerms) {
+    this.#terms = terms
+    this.#writer = new LogWriter(terms, {
+      lengthBytes: () => this.bodyOffsetBytes + this.tail.lengthBytes,
+      copyFrom: offsetBytes => this.#copyLog(offsetBytes),
+      stored: logBytes => this.tail.drop(logBytes - this.bodyOffsetBytes - windowBytes),
+      forgotten: () => this.#keepNoMore(),
+      lost: () => terms.lost(),
+    })
+  }
+
+  get terms(): RecordingTerms {
+    return this.#terms
+  }
+
+  /** Takes part in the writes of the lease: the canonical fingerprint goes with whichever comes first. */
+  get writer(): LogWriter {
+    return this.#writer
+  }
+
+  /** Where the body begins in the log. */
+  get bodyOffsetBytes(): number {
+    return this.#headBytes.byteLength
+  }
+
+  /** The answer has a head. `live`: readers get it and the bytes at once; else all of it once it is sealed. */
+  open(head: OutcomeHead, live: boolean): void {
+    this.#head = head
+    this.#headBytes = encodeHead(head)
+    if (live) this.goLive()
+    else this.tail.hold(0)
+  }
+
+  /** Readers may begin. */
+  goLive(): void {
+    this.tail.hold(Number.POSITIVE_INFINITY)
+    this.#tellOpened()
+    this.#writer.grown()
+  }
+
+  /** Bytes from here on wait until the answer is sealed: the terminal frame tells a client that all is well. */
+  hold(fromBytes: number): void {
+    this.tail.hold(fromBytes)
+  }
+
+  /** @returns false when the writer should wait for `whenRoom`: only for an answer too large to keep */
+  write(bytes: Uint8Array): boolean {
+    this.tail.write(bytes)
+    if (this.#kept && this.tail.lengthBytes > this.#terms.maxResultBytes) this.#keepNoMore()
+    if (!this.#kept) this.#trimToPrimary()
+    else if (this.#opened?.kind === 'head') this.#writer.grown()
+    return !this.#isCrowded()
+  }
+
+  whenRoom(run: () => void): void {
+    this.#roomMade = run
+  }
+
+  /** The first caller's reader has got so far; `undefined`: it has left. */
+  primaryAt(offsetBytes: number | undefined): void {
+    this.#primaryBytes = offsetBytes
+    if (this.#kept) return
+    this.#trimToPrimary()
+    if (this.#isCrowded()) return
+    const roomMade = this.#roomMade
+    this.#roomMade = undefined
+    roomMade?.()
+  }
+
+  /** Resolves with the head as soon as readers may have it, or with the end of a run that gave no outcome. */
+  whenOpen(): Promise<OpenAnswer> {
+    if (this.#opened !== undefined) return Promise.resolve(this.#opened)
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  /**
+   * Seals the answer as the outcome. `early` answers when readers may see its end: once the store has acknowledged it,
+   * or after a second. `stored` answers with the store's word, however long that takes.
+   */
+  seal(): { early: Promise<'sealed' | 'lost'>; stored: Promise<CompleteAnswer | undefined> } {
+    const stored = this.#writer.seal(this.#kept, () => this.#unkeptHead())
+    const early = this.#withinSealWait(stored).then(answer => {
+      if (answer === 'lost') return 'lost'
+      this.tail.end('sealed')
+      this.#tellOpened()
+      return 'sealed'
+    })
+    return { early, stored }
+  }
+
+  /**
+   * The run gave no outcome. Those who wait for a head are told; readers of a begun stream are cut off, unless it was a
+   * `whole` answer that says itself that it failed: then they get its end.
+   */
+  end(answer: Exclude<OpenAnswer, { kind: 'head' }>, whole = false): void {
+    this.#writer.stop()
+    this.tail.end(whole ? 'sealed' : 'broken')
+    this.#tell(answer)
+  }
+
+  #tellOpened(): void {
+    const head = this.#head
+    if (head !== undefined) this.#tell({ kind: 'head', head })
+  }
+
+  #tell(answer: OpenAnswer): void {
+    this.#opened = answer
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve(answer)
+  }
+
+  #copyLog(offsetBytes: number): Uint8Array {
+    const bodyBytes = offsetBytes - this.bodyOffsetBytes
+    return bodyBytes >= 0 ? this.tail.copyFrom(bodyBytes) : this.tail.copyFrom(0, this.#headBytes.subarray(offsetBytes))
+  }
+
+  #unkeptHead(): Uint8Array {
+    return this.#head === undefined ? this.#headBytes : encodeHead({ ...this.#head, kept: false })
+  }
+
+  #withinSealWait(stored: Promise<CompleteAnswer | undefined>): Promise<CompleteAnswer | undefined> {
+    return new Promise(resolve => {
+      const timer = this.#terms.surroundings.timers.after(sealWaitMs, () => resolve(undefined))
+      void stored.then(answer => {
+        timer.cancel()
+        resolve(answer)
+      })
+    })
+  }
+
+  #keepNoMore(): void {
+    this.#kept = false
+    this.#writer.stop()
+    this.#trimToPrimary()
+  }
+
+  #trimToPrimary(): void {
+    this.tail.drop(this.#primaryBytes ?? this.tail.lengthBytes)
+  }
+
+  #isCrowded(): boolean {
+    return !this.#kept && this.#primaryBytes !== undefined && this.tail.lengthBytes - this.#primaryBytes >= crowdedBytes
+  }
+}

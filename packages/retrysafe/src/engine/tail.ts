@@ -1,0 +1,110 @@
+/** What a reader of a tail finds at its offset. */
+export type TailRead = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'earlier' } | { kind: 'nothing' }
+
+export type TailState = 'live' | 'sealed' | 'broken'
+
+/**
+ * The newest bytes of an answer that is coming in: a window in memory, a limit up to which readers may see, and a bell
+ * for those who wait. The writer never waits for a reader.
+ */
+export class Tail {
+  readonly #chunks: Uint8Array[] = []
+  #startBytes = 0
+  #lengthBytes = 0
+  #heldFromBytes = Number.POSITIVE_INFINITY
+  #state: TailState = 'live'
+  #bell: { rung: Promise<void>; ring: () => void } | undefined
+
+  get lengthBytes(): number {
+    return this.#lengthBytes
+  }
+
+  get startBytes(): number {
+    return this.#startBytes
+  }
+
+  get state(): TailState {
+    return this.#state
+  }
+
+  /** Readers see nothing from here on until the tail is sealed. */
+  get visibleBytes(): number {
+    return this.#state === 'sealed' ? this.#lengthBytes : Math.min(this.#heldFromBytes, this.#lengthBytes)
+  }
+
+  write(bytes: Uint8Array): void {
+    if (bytes.byteLength === 0) return
+    this.#chunks.push(bytes)
+    this.#lengthBytes += bytes.byteLength
+    this.#ring()
+  }
+
+  hold(fromBytes: number): void {
+    this.#heldFromBytes = fromBytes
+    this.#ring()
+  }
+
+  end(state: 'sealed' | 'broken'): void {
+    if (this.#state !== 'live') return
+    this.#state = state
+    this.#ring()
+  }
+
+  /** Whole chunks before `offsetBytes` leave the window. */
+  drop(offsetBytes: number): void {
+    let first = this.#chunks[0]
+    while (first !== undefined && this.#startBytes + first.byteLength <= offsetBytes) {
+      this.#startBytes += first.byteLength
+      this.#chunks.shift()
+      first = this.#chunks[0]
+    }
+  }
+
+  /** The rest of the chunk at `offsetBytes`, as far as it is visible. */
+  read(offsetBytes: number): TailRead {
+    const visible = this.visibleBytes
+    if (offsetBytes >= visible) return { kind: 'nothing' }
+    if (offsetBytes < this.#startBytes) return { kind: 'earlier' }
+    let start = this.#startBytes
+    for (const chunk of this.#chunks) {
+      const end = start + chunk.byteLength
+      if (offsetBytes < end) {
+        return { kind: 'bytes', bytes: chunk.subarray(offsetBytes - start, Math.min(end, visible) - start) }
+      }
+      start = end
+    }
+    return { kind: 'nothing' }
+  }
+
+  /** Everything in the window from `offsetBytes` on, held or not, copied into one piece after `prefix`. */
+  copyFrom(offsetBytes: number, prefix?: Uint8Array): Uint8Array {
+    const parts: Uint8Array[] = prefix === undefined ? [] : [prefix]
+    let start = this.#startBytes
+    for (const chunk of this.#chunks) {
+      const end = start + chunk.byteLength
+      if (end > offsetBytes) parts.push(offsetBytes > start ? chunk.subarray(offsetBytes - start) : chunk)
+      start = end
+    }
+    return Buffer.concat(parts)
+  }
+
+  /** Resolves at the next change. Look after subscribing: changes before it are not told. */
+  changed(): Promise<void> {
+    this.#bell ??= makeBell()
+    return this.#bell.rung
+  }
+
+  #ring(): void {
+    const bell = this.#bell
+    this.#bell = undefined
+    bell?.ring()
+  }
+}
+
+function makeBell(): { rung: Promise<void>; ring: () => void } {
+  let ring = (): void => {}
+  const rung = new Promise<void>(resolve => {
+    ring = resolve
+  })
+  return { rung, ring }
+}

@@ -1,0 +1,2 @@
+export { selectWatcher } from './select.ts'
+export type { AnswerHead, AnswerWatcher, Verdict } from './watcher.ts'

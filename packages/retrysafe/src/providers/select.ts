@@ -1,0 +1,18 @@
+import { watchGeneric } from './generic.ts'
+import { watchJsonBody } from './json-body.ts'
+import { watchOpenAiChatStream } from './openai-chat.ts'
+import type { AnswerHead, AnswerWatcher } from './watcher.ts'
+
+/**
+ * Chooses who watches an answer, by the request's path and the answer's media type.
+ *
+ * @example
+ * selectWatcher({ path: '/v1/chat/completions', mediaType: 'text/event-stream' })
+ */
+export function selectWatcher(head: AnswerHead): AnswerWatcher {
+  if (head.path.endsWith('/chat/completions')) {
+    if (head.mediaType === 'text/event-stream') return watchOpenAiChatStream()
+    if (head.mediaType === 'application/json') return watchJsonBody()
+  }
+  return watchGeneric()
+}

@@ -1,0 +1,183 @@
+import type { Clock } from '../../engine/clock.ts'
+import { RetrysafeError } from '../../engine/errors.ts'
+import type { RecordState, StoreKey, Token } from '../../engine/record.ts'
+import {
+  type ClaimAnswer,
+  type ClaimTerms,
+  inlineLogBytes,
+  type OperatorAnswer,
+  type ReadAnswer,
+  type RecordPage,
+  type Store,
+} from '../../engine/store.ts'
+import { processSurroundings } from '../../engine/surroundings.ts'
+import { claimRow } from '../row/claim.ts'
+import { type OperatorAct, operateOnRow } from '../row/operator.ts'
+import { type Change, isExpired, type StoreTime, viewOf } from '../row/row.ts'
+import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
+import { Counters } from './counters.ts'
+import { Entries, type Entry } from './entries.ts'
+import { Hints } from './hints.ts'
+import { Pairs } from './pairs.ts'
+import { startStep, storeStep } from './steps.ts'
+
+export interface MemoryStoreOptions {
+  /** Records at most. Default 1_000_000. */
+  readonly maxEntries?: number
+  /** Bytes at most, counted as outcomes + about 1 KiB a record. Default 512 MiB. */
+  readonly maxBytes?: number
+  /** Default: this process's clock. */
+  readonly clock?: Clock
+}
+
+/**
+ * A store in this process's memory: for one process, and gone with it.
+ * Bounded; no live or unexpired record is ever dropped: past the bound claims are refused with `STORE_FULL`, while
+ * outcomes of claims already made still land.
+ *
+ * @example
+ * const store = memoryStore({ maxBytes: 64 * 1_048_576 })
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  const clock = options.clock ?? processSurroundings.clock
+  const entries = new Entries(options.maxEntries ?? 1_000_000, options.maxBytes ?? 512 * 1_048_576)
+  const hints = new Hints()
+  const pairs = new Pairs()
+  const counters = new Counters()
+  const meta = new Map<string, Uint8Array>()
+  let lastFence = 0
+
+  const time = (): StoreTime => ({ leaseMs: clock.monotonicMs(), wallMs: clock.wallMs() })
+
+  function apply(key: StoreKey, change: Change): Entry | undefined {
+    if (change.kind === 'keep') return entries.get(key)
+    if (change.kind === 'delete') entries.delete(key)
+    else entries.put(key, change.row)
+    hints.tell(key)
+    return entries.get(key)
+  }
+
+  function claim(terms: ClaimTerms): ClaimAnswer {
+    const now = time()
+    const entry = entries.get(terms.key)
+    const { answer, change } = claimRow(entry?.row, terms, now, Math.max(Math.floor(now.wallMs * 1_000), lastFence + 1))
+    if (entry === undefined && change.kind === 'put') makeRoom(now)
+    if (change.kind === 'put') lastFence = Math.max(lastFence, change.row.fence)
+    apply(terms.key, change)
+    if (answer.kind !== 'completed') return answer
+    return { ...answer, log: sealedLog(entry) }
+  }
+
+  function makeRoom(now: StoreTime): void {
+    if (!entries.isFull()) return
+    sweep(1_000, now)
+    if (!entries.isFull()) return
+    throw new RetrysafeError(
+      'STORE_FULL',
+      `the memory store holds ${entries.size} records and about ${entries.bytes} bytes, its bound: raise maxEntries or maxBytes, or shorten the retention`,
+    )
+  }
+
+  function sweep(limit: number, now: StoreTime): number {
+    pairs.sweep(now.wallMs)
+    return entries.sweep(limit, now, key => hints.tell(key))
+  }
+
+  function read(key: StoreKey, fence: number, offsetBytes: number, limitBytes: number): ReadAnswer {
+    const entry = entries.get(key)
+    if (entry === undefined || isExpired(entry.row, time())) return { kind: 'ended', state: 'absent' }
+    const { state } = entry.row
+    if (entry.row.fence !== fence || (state !== 'running' && state !== 'completed')) return { kind: 'ended', state }
+    const bytes = entry.log.read(offsetBytes, limitBytes)
+    return { kind: 'bytes', bytes, lengthBytes: entry.log.lengthBytes, sealed: state === 'completed' }
+  }
+
+  function operate(key: StoreKey, fence: number, act: OperatorAct): OperatorAnswer {
+    const { answer, change } = operateOnRow(entries.get(key)?.row, fence, act, time())
+    apply(key, change)
+    return answer
+  }
+
+  function list(state: RecordState | undefined, cursor: string | undefined, limit: number): RecordPage {
+    const now = time()
+    const found = entries.page(
+      cursor,
+      limit,
+      row => !isExpired(row, now) && (state === undefined || row.state === state),
+    )
+    const records = found.keys.flatMap(key => {
+      const entry = entries.get(key)
+      return entry === undefined ? [] : [viewOf(key, entry.row, now)]
+    })
+    return { records, ...(found.cursor !== undefined && { cursor: found.cursor }) }
+  }
+
+  return {
+    name: 'memory',
+    traits: { crossProcess: false, transactional: false, mayLoseRows: false, pollMs: 100 },
+    claim: async terms => claim(terms),
+    claimMany: async many => many.map(claim),
+    async renew(key, token, terms) {
+      const { answer, change } = renewRow(entries.get(key)?.row, token, terms, time(), hints.isFollowed(key))
+      // Nobody follows a lease, so a renewal gives no hint, unless it says the canonical form that somebody waits for.
+      if (terms.canonical !== undefined) apply(key, change)
+      else if (change.kind === 'put') entries.put(key, change.row)
+      return answer
+    },
+    async append(key, token, piece) {
+      const entry = entries.get(key)
+      const { answer, change } = appendRow(entry?.row, token, piece, hints.isFollowed(key))
+      if (answer.kind === 'ok') entries.writeLog(key, piece.offsetBytes, piece.bytes)
+      apply(key, change)
+      return answer
+    },
+    async complete(key, token: Token, piece) {
+      const { answer, change } = completeRow(entries.get(key)?.row, token, piece, time())
+      if (answer === 'ok') entries.writeLog(key, piece.offsetBytes, piece.bytes)
+      apply(key, change)
+      return answer
+    },
+    async release(key, token, terms) {
+      const { answer, change } = releaseRow(entries.get(key)?.row, token, terms, time())
+      apply(key, change)
+      return answer
+    },
+    read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
+    subscribe: (key, hint) => hints.subscribe(key, hint),
+    stepStart: async (key, token, step) => startStep(entries, key, token, step),
+    stepPut: async (key, token, step) => storeStep(entries, key, token, step),
+    async stepGet(key, stepId) {
+      const value = entries.get(key)?.steps.get(stepId)?.value
+      return value === undefined ? { kind: 'absent' } : { kind: 'exists', value }
+    },
+    offer: async (pairKey, offer) => pairs.offer(pairKey, offer, clock.wallMs()),
+    take: async (pairKey, taker) => pairs.take(pairKey, taker.count, taker.owner, clock.wallMs()),
+    count: async (bucket, deltas, sequence) => counters.add(bucket, deltas, sequence),
+    counters: async bucket => counters.read(bucket),
+    async metaInit(name, value) {
+      const kept = meta.get(name) ?? value
+      meta.set(name, kept)
+      return kept
+    },
+    cancel: async (key, fence) => operate(key, fence, { kind: 'cancel' }),
+    resolve: async (key, fence) => operate(key, fence, { kind: 'resolve' }),
+    purge: async (key, fence, { force }) => operate(key, fence, { kind: 'purge', force }),
+    async get(key) {
+      const entry = entries.get(key)
+      const now = time()
+      return entry === undefined || isExpired(entry.row, now) ? undefined : viewOf(key, entry.row, now)
+    },
+    list: async query => list(query.state, query.cursor, query.limit),
+    unknown: async query => list('unknown', query.cursor, query.limit),
+    sweep: async limit => sweep(limit, time()),
+    now: async () => clock.wallMs(),
+    close: async () => hints.close(),
+  }
+}
+
+function sealedLog(entry: Entry | undefined): { lengthBytes: number; bytes?: Uint8Array } {
+  const lengthBytes = entry?.log.lengthBytes ?? 0
+  return entry !== undefined && lengthBytes <= inlineLogBytes
+    ? { lengthBytes, bytes: entry.log.whole() }
+    : { lengthBytes }
+}

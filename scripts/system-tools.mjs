@@ -1,0 +1,35 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/**
+ * What the tests need beside Node and npm. A row for each:
+ * `name` for people; `find` answers its path or undefined; `debian`, the package that has it; `env`, if there is one, a
+ * variable that takes its place (the URL of a server that runs already, say), which the tests must then read.
+ */
+export const systemTools = [
+  { name: 'curl', find: () => findOnPath('curl'), debian: 'curl' },
+  { name: 'git', find: () => findOnPath('git'), debian: 'git' },
+]
+
+/** The rows of `table` that are neither found nor replaced by their variable. */
+export const findMissing = () => systemTools.filter(({ env, find }) => !(env && process.env[env]) && !find())
+
+/** One line that says how to get a missing tool. */
+export function describeMissing({ name, debian, env }) {
+  return `${name} is missing: put it on PATH (Debian, Ubuntu: apt-get install ${debian})${env ? `, or set ${env}` : ''}`
+}
+
+/** The first executable file `command` in the folders of PATH, or in `folders`, which are asked after it. */
+export function findOnPath(command, folders = []) {
+  const all = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...folders]
+  return all.map(folder => join(folder, command)).find(isExecutable)
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
