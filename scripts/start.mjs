@@ -75,7 +75,9 @@ async function endWithSandbox(sandbox, gateway) {
   gateway.terminate()
 }
 
-const describeEnd = ({ code, signal }) => signal ?? `exit code ${code}`
+function describeEnd({ code, signal }) {
+  return signal ?? `exit code ${code}`
+}
 
 /** The first upstream that is given: a flag beats the environment, as in the gateway. */
 function findUpstream(flags) {

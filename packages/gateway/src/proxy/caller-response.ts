@@ -10,6 +10,9 @@ export interface KeyNotice {
   readonly key: string
 }
 
+/** Above this the copy costs more than the second write. */
+const oneWriteBytes = 16_384
+
 function noticeHeaders(notice: KeyNotice | undefined): string[] {
   if (notice === undefined) return []
   const replayed = notice.outcome === 'replayed' || notice.outcome === 'joined'
@@ -47,8 +50,26 @@ export async function sendReplay(response: ServerResponse, replay: Replay, notic
   const headers = [...replay.head.headers, 'Age', String(Math.floor(replay.ageMs / 1_000))]
   const framing = { kind: 'length', bytes: replay.lengthBytes } as const
   writeAnswerHead(response, replay.head.status, headers, framing, notice)
-  if (replay.body.kind === 'whole') response.end(replay.body.bytes)
+  if (replay.body.kind === 'whole') endWhole(response, replay.body.bytes)
   else await pipe(response, replay.body.follower)
+}
+
+/** A whole answer that is here: head and body in one piece. */
+export function sendWhole(
+  response: ServerResponse,
+  head: { status: number; headers: readonly string[] },
+  body: Uint8Array,
+  notice: KeyNotice,
+): void {
+  if (response.destroyed) return
+  writeAnswerHead(response, head.status, head.headers, { kind: 'length', bytes: body.byteLength }, notice)
+  endWhole(response, body)
+}
+
+/** As Latin-1 text, byte for byte, Node sends a short body in one write with the head; as a buffer it takes two. */
+function endWhole(response: ServerResponse, body: Uint8Array): void {
+  if (body.byteLength > oneWriteBytes) response.end(body)
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
 }
 
 /** Sends a running answer as it comes. */
@@ -56,9 +77,9 @@ export async function sendLive(
   response: ServerResponse,
   follower: Follower,
   headers: readonly string[],
-  lengthBytes: number | undefined,
   notice: KeyNotice,
 ): Promise<void> {
+  const { lengthBytes } = follower
   const framing =
     lengthBytes === undefined ? ({ kind: 'chunked' } as const) : ({ kind: 'length', bytes: lengthBytes } as const)
   writeAnswerHead(response, follower.head.status, headers, framing, notice)

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
 import type { Call } from 'retrysafe/internal/engine/claim'
 import type { Engine } from 'retrysafe/internal/engine/engine'
-import { followRecording } from 'retrysafe/internal/engine/follower'
 import { storeKey } from 'retrysafe/internal/engine/identity'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import {
@@ -88,7 +87,7 @@ async function perform(parts: ProxyParts, keyed: KeyedRequest, call: Call): Prom
         return sendReplay(response, entry.replay, noticeOf(entry.joined ? 'joined' : 'replayed', key))
       case 'follow': {
         const { follower } = entry
-        return sendLive(response, follower, follower.head.headers, undefined, noticeOf('joined', key))
+        return sendLive(response, follower, follower.head.headers, noticeOf('joined', key))
       }
       case 'refused':
         return refuse(response, key, problemOf(entry.refusal))
@@ -113,15 +112,7 @@ async function run(parts: ProxyParts, keyed: KeyedRequest, attempt: Attempt): Pr
   parts.upstream.send({ method: request.method ?? 'POST', target: request.url ?? '/', headers, body }, handler)
   const result = await handler.result
   if (result.kind !== 'recording') return result.kind
-  const { recording } = attempt
-  const opened = await recording.whenOpen()
-  // A begun stream goes on to its reader's end even if the record is gone since; a plain answer was sealed before.
-  if (opened.kind !== 'head') {
-    response.destroy()
-    return 'served'
-  }
-  const follower = followRecording(recording, opened.head, true)
-  await sendLive(response, follower, result.head.headers, result.lengthBytes, notice)
+  await sendLive(response, result.follower, result.head.headers, notice)
   return 'served'
 }
 

@@ -10,7 +10,9 @@ export function refuseError(response: ServerResponse, error: unknown): void {
   if (error instanceof RetrysafeError && isProblemCode(error.code)) {
     return sendProblem(response, { code: error.code, detail: error.message })
   }
-  sendProblem(response, { code: 'STORE_UNAVAILABLE', detail: 'The store did not answer; nothing was sent upstream.' })
+  // A fault of ours: what has been written of an answer must not pass for a whole one.
+  if (response.headersSent) return void response.destroy()
+  response.writeHead(500, { 'Content-Type': 'text/plain' }).end('internal error of the gateway\n')
 }
 
 export function missingTenant(tenant: TenantMode): string {

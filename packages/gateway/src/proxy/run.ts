@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
 import { pause, type Surroundings } from 'retrysafe/internal/engine/clock'
 import { cooldownMs } from 'retrysafe/internal/engine/cooldown'
+import { type Follower, followRecording } from 'retrysafe/internal/engine/follower'
+import type { OutcomeHead } from 'retrysafe/internal/engine/outcome'
 import type { AttemptEnd } from 'retrysafe/internal/engine/record'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { parseRetryAfter } from 'retrysafe/internal/protocol/seconds'
@@ -9,7 +11,7 @@ import { type AnswerWatcher, selectWatcher, type Verdict } from 'retrysafe/provi
 import type { Dispatcher } from 'undici'
 import type { StatusRange } from '../config/config.ts'
 import { type AnswerHead, readAnswerHead } from './answer-head.ts'
-import { type KeyNotice, sendProblem, writeAnswerHead } from './caller-response.ts'
+import { type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
 import { Relay } from './relay.ts'
 import { failureOf, type UpstreamFailure } from './upstream.ts'
 
@@ -31,8 +33,8 @@ export interface RunTerms {
 
 /** How the caller of this run is served. */
 export type RunResult =
-  /** By following the recording: `lengthBytes` when it is whole already. */
-  | { kind: 'recording'; head: AnswerHead; lengthBytes: number | undefined }
+  /** By following the recording. */
+  | { kind: 'recording'; head: AnswerHead; follower: Follower }
   /** It has been served. */
   | { kind: 'served' }
   /** Another attempt has taken over before the caller got a byte: join that. */
@@ -63,14 +65,12 @@ export class Run implements Dispatcher.DispatchHandler {
     this.result = new Promise(resolve => {
       this.#tellResult = resolve
     })
-    terms.attempt.stop.addEventListener('abort', () => this.#controller?.abort(new Error('the attempt was stopped')), {
-      once: true,
-    })
+    terms.attempt.onStop(() => this.#controller?.abort(new Error('the attempt was stopped')))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#terms.attempt.stop.aborted) controller.abort(new Error('the attempt was stopped'))
+    if (this.#terms.attempt.isStopped) controller.abort(new Error('the attempt was stopped'))
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
@@ -82,8 +82,11 @@ export class Run implements Dispatcher.DispatchHandler {
       const watched = head.contentEncoding === undefined || head.contentEncoding === 'identity'
       const watcher = selectWatcher({ path, mediaType: watched ? head.mediaType : '' })
       this.#phase = { kind: 'recording', head, watcher, live }
-      attempt.recording.open({ kind: 'http', status, headers: head.replayable, kept: true }, live)
-      if (live) this.#tellResult({ kind: 'recording', head, lengthBytes: undefined })
+      const outcomeHead: OutcomeHead = { kind: 'http', status, headers: head.replayable, kept: true }
+      attempt.recording.open(outcomeHead, live)
+      if (!live) return
+      const follower = followRecording(attempt.recording, outcomeHead, true)
+      this.#tellResult({ kind: 'recording', head, follower })
     } else if (attempt.onCrash === 'fail' && (status === 502 || status === 504)) {
       this.#phase = { kind: 'hiding', head }
     } else {
@@ -166,7 +169,7 @@ export class Run implements Dispatcher.DispatchHandler {
   async #finishWithoutAnswer(failure: UpstreamFailure): Promise<void> {
     const { attempt } = this.#terms
     if (attempt.isCancelled) return this.#finishCancelled()
-    if (attempt.stop.aborted) return this.#tellResult({ kind: 'lost' })
+    if (attempt.isStopped) return this.#tellResult({ kind: 'lost' })
     await this.#release(failure.kind === 'unreachable' ? 'free' : 'broken')
     this.#refuse(this.#problemOf(failure))
   }
@@ -183,14 +186,13 @@ export class Run implements Dispatcher.DispatchHandler {
     const { attempt } = this.#terms
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
-      const sealed = await attempt.complete()
-      const lengthBytes = attempt.recording.tail.lengthBytes
-      return this.#tellResult(
-        sealed === 'lost' ? { kind: 'lost' } : { kind: 'recording', head: phase.head, lengthBytes },
-      )
+      const body = phase.live ? undefined : attempt.recording.tail.copyFrom(0)
+      if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost' })
+      // A live answer's caller reads the recording already.
+      return body === undefined ? undefined : this.#serveWhole(phase.head, body)
     }
     if (attempt.isCancelled) return this.#finishCancelled()
-    if (attempt.stop.aborted) return this.#tellResult({ kind: 'lost' })
+    if (attempt.isStopped) return this.#tellResult({ kind: 'lost' })
     const body = phase.live ? undefined : attempt.recording.tail.copyFrom(0)
     if (verdict.kind === 'error') await this.#release('failed', phase.head, true)
     else await this.#release('broken', phase.head)
@@ -199,13 +201,13 @@ export class Run implements Dispatcher.DispatchHandler {
 
   /** The caller has not had a byte yet: it gets what the upstream said, if that came whole and may be shown. */
   #servePlain(head: AnswerHead, body: Uint8Array, verdict: Verdict, failure: UpstreamFailure | undefined): void {
-    const { attempt, response, notice } = this.#terms
     if (failure !== undefined) return this.#refuse(this.#problemOf(failure))
-    if (verdict.kind === 'incomplete' && attempt.onCrash === 'fail') return this.#refuse(outcomeUnknown(verdict.reason))
-    if (!response.destroyed) {
-      writeAnswerHead(response, head.status, head.headers, { kind: 'length', bytes: body.byteLength }, notice)
-      response.end(body)
-    }
+    const unknown = verdict.kind === 'incomplete' && this.#terms.attempt.onCrash === 'fail'
+    return unknown ? this.#refuse(outcomeUnknown(verdict.reason)) : this.#serveWhole(head, body)
+  }
+
+  #serveWhole(head: AnswerHead, body: Uint8Array): void {
+    sendWhole(this.#terms.response, head, body, this.#terms.notice)
     this.#tellResult({ kind: 'served' })
   }
 

@@ -36,7 +36,8 @@ export class Attempt {
   readonly recording: Recording
   readonly #terms: AttemptTerms
   readonly #lease: Lease
-  readonly #abort = new AbortController()
+  #onStop: () => void = () => {}
+  #stopped = false
   #note: Timer | undefined
   #settled = false
   #cancelled = false
@@ -68,9 +69,14 @@ export class Attempt {
     return this.#terms.onCrash
   }
 
-  /** Fires when this attempt must stop: the record is somebody else's, or an operator cancelled it. */
-  get stop(): AbortSignal {
-    return this.#abort.signal
+  /** This attempt must stop: the record is somebody else's, or an operator cancelled it. */
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
+  /** Calls `run` when the attempt must stop. */
+  onStop(run: () => void): void {
+    this.#onStop = run
   }
 
   get isCancelled(): boolean {
@@ -87,7 +93,7 @@ export class Attempt {
       const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
       if (answer.kind !== 'ok') return 'lost'
     }
-    if (this.#abort.signal.aborted || this.#lease.isPastDeadline()) return 'lost'
+    if (this.#stopped || this.#lease.isPastDeadline()) return 'lost'
     this.#note = this.#terms.surroundings.timers.after(noteMs, () => this.note())
     return 'go'
   }
@@ -134,13 +140,19 @@ export class Attempt {
 
   #cancel(): void {
     this.#cancelled = true
-    this.#abort.abort()
+    this.#stop()
   }
 
   #lose(): void {
     this.recording.end({ kind: 'lost' })
     this.#settle()
-    this.#abort.abort()
+    this.#stop()
+  }
+
+  #stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#onStop()
   }
 
   #settle(): void {

@@ -11,6 +11,8 @@ export type FollowStep = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'end' } 
 /** Reads one generation's body in order, without gaps or repeats, at its own pace. */
 export interface Follower {
   readonly head: OutcomeHead
+  /** Length of the body, when it was whole already as the follower began. */
+  readonly lengthBytes: number | undefined
   next(): Promise<FollowStep>
   close(): void
 }
@@ -38,6 +40,7 @@ export function followRecording(recording: Recording, head: OutcomeHead, primary
 
   return {
     head,
+    lengthBytes: tail.state === 'sealed' ? tail.lengthBytes : undefined,
     async next() {
       for (;;) {
         const read = tail.read(offsetBytes)
@@ -81,7 +84,8 @@ export async function openStoredLog(log: StoredLog, waitMs: number, signal?: Abo
       const decoded = decodeHead(answer.bytes)
       if (decoded !== undefined) {
         opened = true
-        return { kind: 'head', follower: followStored(log, decoded.head, decoded.bodyOffsetBytes, watch) }
+        const lengthBytes = answer.sealed ? answer.lengthBytes - decoded.bodyOffsetBytes : undefined
+        return { kind: 'head', follower: followStored(log, { ...decoded, lengthBytes }, watch) }
       }
       const leftMs = waitMs - (log.surroundings.clock.monotonicMs() - startedMs)
       if (leftMs <= 0 || !(await watch.next(leftMs))) return { kind: 'late' }
@@ -94,13 +98,13 @@ export async function openStoredLog(log: StoredLog, waitMs: number, signal?: Abo
 /** Follows, or replays, a log from the store. */
 export function followStored(
   log: StoredLog,
-  head: OutcomeHead,
-  bodyOffsetBytes: number,
+  begin: { head: OutcomeHead; bodyOffsetBytes: number; lengthBytes: number | undefined },
   watch?: RecordWatch,
 ): Follower {
-  let offsetBytes = bodyOffsetBytes
+  let offsetBytes = begin.bodyOffsetBytes
   return {
-    head,
+    head: begin.head,
+    lengthBytes: begin.lengthBytes,
     async next() {
       for (;;) {
         const answer = await log.store.read(log.key, log.fence, offsetBytes, readBytes)

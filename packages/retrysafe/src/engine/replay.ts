@@ -31,7 +31,7 @@ export async function openReplay(
   const { head, bodyOffsetBytes } = decoded
   const shared = { head, ageMs, fence, lengthBytes: log.lengthBytes - bodyOffsetBytes }
   if (log.bytes !== undefined) return { ...shared, body: { kind: 'whole', bytes: begin.subarray(bodyOffsetBytes) } }
-  const follower = followStored({ store, key, fence, surroundings }, head, bodyOffsetBytes)
+  const follower = followStored({ store, key, fence, surroundings }, { ...decoded, lengthBytes: shared.lengthBytes })
   return { ...shared, body: { kind: 'pieces', follower } }
 }
 

@@ -1,5 +1,21 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import type { Surroundings } from './clock.ts'
+
+/** Strong randomness costs the same for 4 KiB as for 16 bytes; every byte is given out once. */
+const pool = Buffer.alloc(4_096)
+let usedBytes = pool.byteLength
+
+function poolBytes(length: number): Uint8Array {
+  if (length > pool.byteLength) return randomFillSync(Buffer.alloc(length))
+  if (usedBytes + length > pool.byteLength) {
+    randomFillSync(pool)
+    usedBytes = 0
+  }
+  const bytes = Buffer.from(pool.subarray(usedBytes, usedBytes + length))
+  pool.fill(0, usedBytes, usedBytes + length)
+  usedBytes += length
+  return bytes
+}
 
 /** The real clock, timers and randomness of this process: the one place in the library that touches them. */
 export const processSurroundings: Surroundings = {
@@ -14,7 +30,7 @@ export const processSurroundings: Surroundings = {
     },
   },
   random: {
-    bytes: length => randomBytes(length),
+    bytes: poolBytes,
     unit: () => Math.random(),
   },
 }

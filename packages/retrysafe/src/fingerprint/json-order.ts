@@ -40,7 +40,7 @@ export function compareNames(names: MemberNames, left: number, right: number): n
   const rightStart = members[right] ?? 0
   const leftBytes = members[left + 1] ?? 0
   const rightBytes = members[right + 1] ?? 0
-  const shared = leftBytes < rightBytes ? leftBytes : rightBytes
+  const shared = Math.min(leftBytes, rightBytes)
   for (let at = 0; at < shared; at++) {
     const difference = (text[leftStart + at] ?? 0) - (text[rightStart + at] ?? 0)
     if (difference !== 0) return difference

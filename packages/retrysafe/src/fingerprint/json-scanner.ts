@@ -70,11 +70,15 @@ function newWorkspace(documentBytes: number): Workspace {
 const SHARED_WORKSPACE_BYTES = 65_536
 let sharedWorkspace: Workspace | undefined
 
+function workspaceFor(documentBytes: number): Workspace {
+  if (documentBytes > SHARED_WORKSPACE_BYTES) return newWorkspace(documentBytes)
+  sharedWorkspace ??= newWorkspace(SHARED_WORKSPACE_BYTES)
+  return sharedWorkspace
+}
+
 /** A scan must be over, and its result copied out of `output`, before the next one starts. */
 export function startScan(input: Uint8Array): JsonScan {
-  const isShared = input.length <= SHARED_WORKSPACE_BYTES
-  if (isShared) sharedWorkspace ??= newWorkspace(SHARED_WORKSPACE_BYTES)
-  const { output, outputWords, open, moves, ranges } = (isShared && sharedWorkspace) || newWorkspace(input.length)
+  const { output, outputWords, open, moves, ranges } = workspaceFor(input.length)
   return {
     input,
     inputWords: viewOf(input),

@@ -27,18 +27,48 @@ import {
 } from './json-scanner.ts'
 import { copyString } from './json-string.ts'
 
+/** `offsetBytes` is where in the document it went wrong; `reason` never quotes the document. */
 export type CanonicalJson =
   | { kind: 'canonical'; bytes: Uint8Array }
   | { kind: 'invalid'; reason: string; offsetBytes: number }
 
+/** Longest document, 256 MiB: all offsets, also those of numbers written out at length, then fit into 31 bits. */
+export const MAX_JSON_BYTES = 268_435_456
+
+/**
+ * One spelling for each JSON value: two documents have equal `bytes` exactly if they are the same value, nothing lost.
+ * White space, the order of members and the spelling of strings and numbers do not count. All else does:
+ * - members of one name are all kept, in their order; no name is special (`__proto__`, `1`);
+ * - strings are compared by code unit, without Unicode normalisation; lone surrogates (`\ud800`) stay different;
+ * - numbers are compared by their decimal value, of any size, never as doubles: `1.0`, `1e0` and `1` are equal,
+ *   9007199254740993 and 9007199254740992 are not. `-0` is `0`: they are the same number.
+ *
+ * The bytes are JSON themselves, and those of RFC 8785 (JCS) where that applies and each number survives a round trip
+ * through a double; except that members are ordered by the UTF-8 bytes of their name's canonical spelling, which makes
+ * a difference only where a name needs an escape, or one object's names mix U+E000 to U+FFFF with what lies past U+FFFF.
+ *
+ * `invalid` is whatever RFC 8259 and `JSON.parse` refuse, and bytes that are not UTF-8, a byte order mark included.
+ * Nesting is bounded by `MAX_JSON_BYTES` alone: nothing recurses. Time is linear, but for the sorting of names.
+ *
+ * @param bytes at most `MAX_JSON_BYTES`, else `invalid`; not changed, not kept
+ * @returns fresh bytes that belong to the caller; at most about 5 times the document's, since `1e20` is written out
+ * @see RFC 8259, RFC 8785 §3.2
+ * @example
+ * ```ts
+ * const canonical = canonicalJson(new TextEncoder().encode('{"b": 1.0, "a": "\\u00e9"}'))
+ * if (canonical.kind === 'canonical') new TextDecoder().decode(canonical.bytes) // '{"a":"é","b":1}'
+ * ```
+ */
 export function canonicalJson(bytes: Uint8Array): CanonicalJson {
+  if (bytes.length > MAX_JSON_BYTES) {
+    const reason = `the document is too long: ${bytes.length} bytes > ${MAX_JSON_BYTES} (MAX_JSON_BYTES)`
+    return { kind: 'invalid', reason, offsetBytes: MAX_JSON_BYTES }
+  }
   try {
     const scan = startScan(bytes)
     copyDocument(scan)
-    return {
-      kind: 'canonical',
-      bytes: scan.movesLength === 0 ? scan.output.slice(0, scan.length) : reorderMembers(scan),
-    }
+    const inOrder = scan.movesLength === 0
+    return { kind: 'canonical', bytes: inOrder ? scan.output.slice(0, scan.length) : reorderMembers(scan) }
   } catch (error) {
     if (error instanceof InvalidJson) return { kind: 'invalid', reason: error.message, offsetBytes: error.offsetBytes }
     throw error

@@ -73,17 +73,27 @@ function compare(row: Row, terms: ClaimTerms, now: StoreTime): 'match' | 'mismat
 
 function begin(previous: Row | undefined, terms: ClaimTerms, now: StoreTime, freshFence: number): ClaimStep {
   const row: Row = {
-    ...attemptOf(terms, now, previous, freshFence),
+    state: 'running',
+    fence: Math.max((previous?.fence ?? 0) + 1, freshFence),
+    owner: terms.owner,
     attempt: 1,
     maxAttempts: terms.maxAttempts,
     onCrash: terms.onCrash,
     sent: terms.onCrash === 'rerun',
     takenOver: previous?.takenOver ?? false,
+    cancelled: false,
     raw: terms.raw,
-    ...(terms.canonical !== undefined && { canonical: terms.canonical }),
+    canonical: terms.canonical,
+    leaseMs: terms.leaseMs,
+    leaseUntilMs: now.leaseMs + terms.leaseMs,
+    cooldownUntilMs: 0,
     retentionMs: terms.retentionMs,
     expiresAtMs: now.wallMs + terms.leaseMs + terms.retentionMs,
+    claimedAtMs: now.wallMs,
+    completedAtMs: undefined,
+    lengthBytes: 0,
     steps: 0,
+    label: terms.label,
   }
   return { answer: acquired(row), change: put(row) }
 }
@@ -92,28 +102,22 @@ function begin(previous: Row | undefined, terms: ClaimTerms, now: StoreTime, fre
 function next(row: Row, terms: ClaimTerms, now: StoreTime, freshFence: number): ClaimStep {
   const running: Row = {
     ...row,
-    ...attemptOf(terms, now, row, freshFence),
+    state: 'running',
+    fence: Math.max(row.fence + 1, freshFence),
+    owner: terms.owner,
     attempt: row.attempt + 1,
     sent: row.onCrash === 'rerun',
     takenOver: row.takenOver || row.state === 'running',
-    expiresAtMs: Math.max(row.expiresAtMs, now.wallMs + terms.leaseMs + row.retentionMs),
-  }
-  return { answer: acquired(running), change: put(running) }
-}
-
-function attemptOf(terms: ClaimTerms, now: StoreTime, previous: Row | undefined, freshFence: number) {
-  return {
-    state: 'running',
-    fence: Math.max((previous?.fence ?? 0) + 1, freshFence),
-    owner: terms.owner,
     cancelled: false,
     leaseMs: terms.leaseMs,
     leaseUntilMs: now.leaseMs + terms.leaseMs,
     cooldownUntilMs: 0,
+    expiresAtMs: Math.max(row.expiresAtMs, now.wallMs + terms.leaseMs + row.retentionMs),
     claimedAtMs: now.wallMs,
     lengthBytes: 0,
     label: terms.label,
-  } as const
+  }
+  return { answer: acquired(running), change: put(running) }
 }
 
 /** The cap is reached, or the policy forbids a second run: the token stays, so that a late complete still heals it. */

@@ -19,7 +19,7 @@ export interface Row {
   readonly takenOver: boolean
   readonly cancelled: boolean
   readonly raw: Fingerprint
-  readonly canonical?: Fingerprint
+  readonly canonical: Fingerprint | undefined
   readonly leaseMs: number
   /** On the lease clock. */
   readonly leaseUntilMs: number
@@ -29,7 +29,7 @@ export interface Row {
   /** On the wall clock, like the two after it. */
   readonly expiresAtMs: number
   readonly claimedAtMs: number
-  readonly completedAtMs?: number
+  readonly completedAtMs: number | undefined
   readonly lengthBytes: number
   readonly steps: number
   readonly label: RecordLabel

@@ -10,7 +10,6 @@ import {
   type RenewAnswer,
   tombstoneMs,
 } from '../../engine/store.ts'
-import type { Fingerprint } from '../../fingerprint/fingerprint.ts'
 import { type Change, keep, put, type Row, type StoreTime } from './row.ts'
 
 interface Step<Answer> {
@@ -27,10 +26,6 @@ export function isRunningMine(row: Row | undefined, token: Token): row is Row {
   return isMine(row, token) && row.state === 'running'
 }
 
-function withCanonical(row: Row, canonical: Fingerprint | undefined): Row {
-  return canonical === undefined || row.canonical !== undefined ? row : { ...row, canonical }
-}
-
 export function renewRow(
   row: Row | undefined,
   token: Token,
@@ -40,7 +35,8 @@ export function renewRow(
 ): Step<RenewAnswer> {
   if (!isRunningMine(row, token)) return { answer: { kind: 'lost' }, change: keep }
   const renewed: Row = {
-    ...withCanonical(row, terms.canonical),
+    ...row,
+    canonical: row.canonical ?? terms.canonical,
     leaseUntilMs: now.leaseMs + terms.leaseMs,
     expiresAtMs: Math.max(row.expiresAtMs, now.wallMs + terms.leaseMs + row.retentionMs),
     sent: row.sent || terms.sent === true,
@@ -55,7 +51,7 @@ export function appendRow(row: Row | undefined, token: Token, piece: LogPiece, f
     const answer = endBytes <= row.lengthBytes ? ({ kind: 'dup' } as const) : gap(row)
     return { answer, change: keep }
   }
-  const longer: Row = { ...withCanonical(row, piece.canonical), lengthBytes: endBytes }
+  const longer: Row = { ...row, canonical: row.canonical ?? piece.canonical, lengthBytes: endBytes }
   return { answer: { kind: 'ok', lengthBytes: endBytes, followed }, change: put(longer) }
 }
 
@@ -70,7 +66,8 @@ export function completeRow(row: Row | undefined, token: Token, piece: LogPiece,
   if (row.state !== 'running' && row.state !== 'unknown') return { answer: 'lost', change: keep }
   if (piece.offsetBytes > row.lengthBytes) return { answer: 'gap', change: keep }
   const completed: Row = {
-    ...withCanonical(row, piece.canonical),
+    ...row,
+    canonical: row.canonical ?? piece.canonical,
     state: 'completed',
     lengthBytes: piece.offsetBytes + piece.bytes.byteLength,
     completedAtMs: now.wallMs,
@@ -89,7 +86,7 @@ export function releaseRow(
   if (row === undefined) return { answer: 'ok', change: keep }
   if (!isMine(row, token)) return { answer: 'lost', change: keep }
   if (row.state !== 'running') return { answer: row.state === 'completed' ? 'lost' : 'ok', change: keep }
-  return { answer: 'ok', change: ended(withCanonical(row, terms.canonical), terms, now) }
+  return { answer: 'ok', change: ended({ ...row, canonical: row.canonical ?? terms.canonical }, terms, now) }
 }
 
 /** The table of how an attempt ends (docs/protocol.md). */

@@ -1,0 +1,47 @@
+import autocannon from 'autocannon'
+
+const connections = 32
+const body = JSON.stringify({ model: 'bench', prompt: 'p'.repeat(1_024 - 30) })
+
+/**
+ * Posts 1 KiB from 32 connections for some seconds.
+ *
+ * @param {string} url
+ * @param {number} seconds
+ * @param {(number: number) => string} keyOf the idempotency key of each request, by its number
+ * @returns {Promise<{ perSecond: number, answered: number, p50Ms: number, p99Ms: number }>}
+ */
+export async function load(url, seconds, keyOf) {
+  let number = 0
+  const result = await autocannon({
+    url: `${url}/v1/things`,
+    connections,
+    duration: seconds,
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: 'Bearer sk-bench' },
+    body,
+    requests: [
+      {
+        setupRequest: request => ({
+          ...request,
+          headers: { ...request.headers, 'idempotency-key': keyOf(number++) },
+        }),
+      },
+    ],
+  })
+  if (result.non2xx > 0 || result.errors > 0 || result.timeouts > 0) {
+    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} errors, ${result.timeouts} time-outs`)
+  }
+  return {
+    perSecond: result['2xx'] / result.duration,
+    answered: result['2xx'],
+    sent: number,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  }
+}
+
+/** What a bare server has executed so far. */
+export async function executedBy(url) {
+  return Number(await (await fetch(url)).text())
+}

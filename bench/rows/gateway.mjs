@@ -1,0 +1,68 @@
+import { executedBy, load } from '../load.mjs'
+import { startChild } from '../servers/child.mjs'
+
+const gatewayBin = 'packages/gateway/bin/retrysafe.js'
+
+/** A gateway over a bare upstream, beside a bare server of its own kind. */
+async function withServers(measure) {
+  const bare = await startChild(['bench/servers/bare.mjs'])
+  const upstream = await startChild(['bench/servers/bare.mjs'])
+  const flags = ['--upstream', upstream.url, '--store', 'memory:?max-bytes=4gb&max-entries=10000000']
+  const gateway = await startChild([gatewayBin, 'serve', '--port', '0', '--admin-port', '0', ...flags])
+  try {
+    return await measure({ bare, upstream, gateway })
+  } finally {
+    await Promise.all([bare.end(), upstream.end(), gateway.end()])
+  }
+}
+
+/** A and B in turn, so that a machine that slows down slows both. */
+async function interleaved({ seconds, repeats, keyOf }, { bare, upstream, gateway }) {
+  const runs = []
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const raw = await load(bare.url, seconds, keyOf)
+    const before = await executedBy(upstream.url)
+    const ours = await load(gateway.url, seconds, keyOf)
+    const executed = (await executedBy(upstream.url)) - before
+    runs.push({ bare: raw, gateway: ours, executed, ratio: ours.perSecond / raw.perSecond })
+  }
+  return runs
+}
+
+const replayKeys = 1_000
+
+/** Every key has been answered before: no execution at all may happen. */
+export const gatewayReplay = {
+  name: 'gateway replay, memory',
+  goal: 0.5,
+  run: ({ seconds, repeats }) =>
+    withServers(async servers => {
+      const keyOf = number => `replay-${number % replayKeys}`
+      await load(servers.gateway.url, 2, keyOf)
+      const runs = await interleaved({ seconds, repeats, keyOf }, servers)
+      for (const { executed } of runs) {
+        if (executed !== 0) throw new Error(`a replay executed ${executed} calls`)
+      }
+      return runs
+    }),
+}
+
+/** Every key is new: each answer is one execution, and none is lost or doubled. */
+export const gatewayFirstCall = {
+  name: 'gateway first call, memory',
+  goal: 0.25,
+  run: ({ seconds, repeats }) =>
+    withServers(async servers => {
+      let number = 0
+      const keyOf = () => `first-${number++}`
+      await load(servers.gateway.url, 2, keyOf)
+      const runs = await interleaved({ seconds, repeats, keyOf }, servers)
+      for (const { executed, gateway } of runs) {
+        // The load generator hangs up on what is in flight when its time is over.
+        if (executed < gateway.answered || executed > gateway.sent) {
+          throw new Error(`${gateway.answered} answers, ${gateway.sent} requests, but ${executed} executions`)
+        }
+      }
+      return runs
+    }),
+}

@@ -1,0 +1,58 @@
+// npm run bench [-- --seconds 5 --repeats 3 --only replay]: each row beside bare node:http in the same run.
+import { parseArgs } from 'node:util'
+import { summarise, table, writeResult } from './report.mjs'
+import { gatewayFirstCall, gatewayReplay } from './rows/gateway.mjs'
+
+const rows = [gatewayReplay, gatewayFirstCall]
+
+const help = `npm run bench -- [flags]
+  --seconds N   of each measurement, 1 to 60 (default 5)
+  --repeats N   of each pair, 1 to 20 (default 3); medians are reported
+  --only TEXT   rows whose name holds it
+  --check       exit 1 when a row misses its goal`
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '5' },
+    repeats: { type: 'string', default: '3' },
+    only: { type: 'string', default: '' },
+    check: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  process.stdout.write(`${help}\n`)
+  process.exit(0)
+}
+
+const settings = { seconds: bounded('seconds', 60), repeats: bounded('repeats', 20) }
+const chosen = rows.filter(row => row.name.includes(values.only))
+if (chosen.length === 0)
+  usage(`no row holds ${JSON.stringify(values.only)}: there are ${rows.map(row => row.name).join(' and ')}`)
+
+const summaries = []
+const allRuns = {}
+for (const row of chosen) {
+  process.stderr.write(`${row.name}: ${settings.repeats} × 2 × ${settings.seconds} s\n`)
+  const runs = await row.run(settings)
+  allRuns[row.name] = runs
+  summaries.push(summarise(row, runs))
+}
+writeResult('gateway.json', summaries, allRuns, settings)
+process.stdout.write(`${table(summaries)}\n`)
+const missed = summaries.filter(({ ratio, goal }) => ratio < goal)
+for (const { row, ratio, goal } of missed) process.stderr.write(`missed: ${row}: ${ratio.toFixed(2)} < ${goal}\n`)
+if (values.check && missed.length > 0) process.exitCode = 1
+
+function bounded(name, most) {
+  const number = Number(values[name])
+  if (!Number.isInteger(number) || number < 1 || number > most)
+    usage(`--${name} takes a whole number from 1 to ${most}`)
+  return number
+}
+
+function usage(message) {
+  process.stderr.write(`bench: ${message}\n`)
+  process.exit(2)
+}

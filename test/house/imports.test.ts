@@ -1,0 +1,84 @@
+import { dirname, join, normalize } from 'node:path'
+import { expect, test } from 'vitest'
+import { filesBelow, read } from './source-files.ts'
+
+/** The floors, from the ground up; who stands on one floor may import its own room, and the floors below. */
+const floors: readonly (readonly string[])[] = [
+  ['protocol'],
+  ['fingerprint', 'providers'],
+  ['engine'],
+  ['server', 'client', 'batch', 'consumer', 'stores', 'store-testkit'],
+  ['adapters'],
+]
+const library = 'packages/retrysafe/src'
+const gateway = 'packages/gateway/src'
+
+interface Import {
+  from: string
+  to: string
+}
+
+function importsOf(path: string): Import[] {
+  const found = read(path).matchAll(/^(?:import|export)\b[^'"]*?from '([^']+)'|import\('([^']+)'\)/gm)
+  return [...found].map(match => ({ from: path, to: match[1] ?? match[2] ?? '' }))
+}
+
+function libraryImports(): Import[] {
+  return filesBelow(library, '.ts')
+    .flatMap(importsOf)
+    .filter(({ to }) => to.startsWith('.'))
+    .map(({ from, to }) => ({ from, to: normalize(join(dirname(from), to)) }))
+}
+
+/** Without comments: an example may ask for what the code may not. */
+function code(path: string): string {
+  return read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+}
+
+function roomOf(path: string): string {
+  return path.slice(library.length + 1).split('/')[0] ?? ''
+}
+
+function floorOf(path: string): number {
+  return floors.findIndex(rooms => rooms.includes(roomOf(path)))
+}
+
+test('every room of the library has its floor', () => {
+  const rooms = new Set(
+    filesBelow(library, '.ts')
+      .map(roomOf)
+      .filter(room => !room.endsWith('.ts')),
+  )
+  expect([...rooms].filter(room => !floors.flat().includes(room))).toEqual([])
+})
+
+test('imports go downhill only, type imports too', () => {
+  const uphill = libraryImports().filter(({ from, to }) => {
+    if (!from.includes('/', library.length + 1)) return false
+    return roomOf(from) !== roomOf(to) && floorOf(to) >= floorOf(from)
+  })
+  expect(uphill).toEqual([])
+})
+
+test('the library imports Node and its own files, nothing hard from outside', () => {
+  const outside = filesBelow(library, '.ts')
+    .flatMap(importsOf)
+    .filter(({ to }) => !to.startsWith('.') && !to.startsWith('node:'))
+  expect(outside).toEqual([])
+})
+
+test('the library knows nothing of the gateway, and the gateway only what is exported', () => {
+  const foreign = filesBelow(gateway, '.ts')
+    .flatMap(importsOf)
+    .filter(({ to }) => to.startsWith('.') && normalize(to).startsWith('../../../'))
+  expect(foreign).toEqual([])
+})
+
+test('the engine asks nobody but its surroundings for time and chance', () => {
+  const asking = filesBelow(`${library}/engine`, '.ts')
+    .filter(path => !path.endsWith('/surroundings.ts'))
+    .filter(path =>
+      /\b(Date\.now|new Date\(|Math\.random|setTimeout|setInterval|performance\.now|randomBytes)\b/.test(code(path)),
+    )
+  expect(asking).toEqual([])
+})
