@@ -4,23 +4,24 @@ import { exitCodeOf, onStopSignals } from './stop-signals.mjs'
 const patienceMs = 5_000
 
 /**
- * Runs a command on this process's own terminal and streams; resolves with its exit code and, if this process was told
- * to stop meanwhile, the signal. SIGTERM is passed on at once. SIGINT is not: from a terminal the command has it too,
- * and to most tools a second one means "at once"; so it gets a while to end by itself.
+ * Runs a command on this process's own output streams; resolves with its exit code and, if this process was told to stop
+ * meanwhile, the signal. The command has its own process group, so that a signal reaches all of it, once, through us,
+ * and nothing that it started (vitest's workers, a server under test) outlives it.
  */
 export function runInForeground(file, args, { cwd, env = process.env }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, env, stdio: 'inherit' })
+    const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'], detached: true })
     let stopped
-    const timers = []
+    let timer
     const offStop = onStopSignals(signal => {
       stopped ??= signal
-      timers.push(setTimeout(() => child.kill('SIGTERM'), signal === 'SIGINT' ? patienceMs : 0))
-      timers.push(setTimeout(() => child.kill('SIGKILL'), 2 * patienceMs))
+      signalGroup(child, signal)
+      timer ??= setTimeout(() => signalGroup(child, 'SIGKILL'), patienceMs)
     })
     const settle = () => {
       offStop()
-      for (const timer of timers) clearTimeout(timer)
+      clearTimeout(timer)
+      if (stopped) signalGroup(child, 'SIGKILL')
     }
     child.once('error', error => {
       settle()
@@ -31,4 +32,12 @@ export function runInForeground(file, args, { cwd, env = process.env }) {
       resolve({ code: code ?? exitCodeOf(signal), stopped })
     })
   })
+}
+
+function signalGroup(child, signal) {
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error
+  }
 }

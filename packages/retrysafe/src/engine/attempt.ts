@@ -91,19 +91,30 @@ export class Attempt {
     const mustMark = this.#terms.onCrash === 'fail' && !this.#terms.sent
     if (mustMark || this.#lease.isPastDeadline()) {
       const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
-      if (answer.kind !== 'ok') return 'lost'
+      if (answer.kind === 'lost' || this.#stopped) return 'lost'
+      if (answer.kind === 'busy' || this.#lease.isPastDeadline()) return this.#neverBegun()
     }
-    if (this.#stopped || this.#lease.isPastDeadline()) return 'lost'
+    if (this.#stopped) return 'lost'
     this.#note = this.#terms.surroundings.timers.after(noteMs, () => this.note())
     return 'go'
+  }
+
+  /** The lease may run out any moment, so nothing may begin; nothing has, so the key is free again. */
+  async #neverBegun(): Promise<'lost'> {
+    await this.release('free')
+    return 'lost'
   }
 
   /** Tells the store the canonical fingerprint now: somebody waits for it to be compared. */
   note(): void {
     this.#note?.cancel()
-    const taken = this.recording.writer.takeCanonical()
+    const { writer } = this.recording
+    const taken = writer.takeCanonical()
     if (taken.canonical === undefined) return
-    this.#lease.renew(taken).catch(() => this.recording.writer.returnCanonical(taken))
+    this.#lease.renew(taken).then(
+      answer => answer.kind === 'busy' && writer.returnCanonical(taken),
+      () => writer.returnCanonical(taken),
+    )
   }
 
   /**
