@@ -163,8 +163,8 @@ function writeDigits(scan: JsonScan, from: number, last: number, count: number):
 }
 
 /**
- * Writes the exponent whose digits stand at [from, end), moved by `delta`. It has at least 16 digits and `delta` fewer
- * than 11, so neither its sign nor more than its first digit can change.
+ * Writes the exponent whose digits stand at [from, end), moved by `delta`. It has at least 16 digits and `delta`, a count
+ * of digits in the document, at most 9: the sign stays, and at most one digit comes or goes.
  */
 function writeLongExponent(scan: JsonScan, from: number, end: number, negative: boolean, delta: number): void {
   const { input } = scan
