@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
+import { dirname } from 'node:path'
 
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b)
@@ -41,7 +42,7 @@ export function table(rows) {
 /** Keeps the figures with what they were measured on. */
 export function writeResult(path, rows, runs, settings) {
   const [cpu] = cpus()
-  mkdirSync(new URL('./results/', import.meta.url), { recursive: true })
+  mkdirSync(dirname(path), { recursive: true })
   const machine = { cpu: cpu?.model, cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30) }
   const result = {
     at: new Date().toISOString(),
@@ -52,7 +53,7 @@ export function writeResult(path, rows, runs, settings) {
     rows,
     runs,
   }
-  writeFileSync(new URL(`./results/${path}`, import.meta.url), `${JSON.stringify(result, null, 2)}\n`)
+  writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`)
 }
 
 function commit() {

@@ -9,6 +9,7 @@ const help = `npm run bench -- [flags]
   --seconds N   of each measurement, 1 to 60 (default 5)
   --repeats N   of each pair, 1 to 20 (default 3); medians are reported
   --only TEXT   rows whose name holds it
+  --out FILE    where the figures go (default bench/results/gateway.json)
   --check       exit 1 when a row misses its goal`
 
 const { values } = parseArgs({
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     repeats: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
+    out: { type: 'string', default: 'bench/results/gateway.json' },
     check: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -39,7 +41,7 @@ for (const row of chosen) {
   allRuns[row.name] = runs
   summaries.push(summarise(row, runs))
 }
-writeResult('gateway.json', summaries, allRuns, settings)
+writeResult(values.out, summaries, allRuns, settings)
 process.stdout.write(`${table(summaries)}\n`)
 const missed = summaries.filter(({ ratio, goal }) => ratio < goal)
 for (const { row, ratio, goal } of missed) process.stderr.write(`missed: ${row}: ${ratio.toFixed(2)} < ${goal}\n`)

@@ -27,7 +27,7 @@ export interface Gateway {
  */
 export async function startGateway(config: GatewayConfig, log: (message: string) => void): Promise<Gateway> {
   checkAdmin(config)
-  const store = await openStore(config.store)
+  const store = await openStore(config.store).catch(named('--store'))
   const engine = await openEngine({
     store,
     ...(config.scopeSecret !== undefined && { scopeSecret: Buffer.from(config.scopeSecret) }),
@@ -36,11 +36,8 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   })
   const upstream = openUpstream(config.upstream, config.upstreamTimeoutMs)
   let draining = false
-  const proxy = createProxy({ config, engine, upstream }, log)
+  const proxy = createProxy({ config, engine, upstream, log })
   const admin = createAdmin({ engine, host: config.adminHost, token: config.adminToken, isReady: () => !draining })
-  await listen(proxy.server, config.host, config.port)
-  await listen(admin, config.adminHost, config.adminPort)
-  if (!isLoopback(config.host)) log('the proxy listener is open to other machines without TLS: put TLS in front of it')
 
   async function close(): Promise<void> {
     await engine.giveUp()
@@ -51,6 +48,15 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
     await upstream.close()
     await engine.close()
   }
+
+  try {
+    await listen(proxy.server, config.host, config.port)
+    await listen(admin, config.adminHost, config.adminPort)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  if (!isLoopback(config.host)) log('the proxy listener is open to other machines without TLS: put TLS in front of it')
 
   return {
     url: urlOf(proxy.server, config.host),
@@ -64,6 +70,14 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
       return Promise.race([finished, tooLong])
     },
     close,
+  }
+}
+
+/** Puts the flag's name before what the library says. */
+function named(flag: string): (error: unknown) => never {
+  return error => {
+    if (!(error instanceof RetrysafeError)) throw error
+    throw new RetrysafeError(error.code, `${flag}: ${error.message}`, { cause: error })
   }
 }
 

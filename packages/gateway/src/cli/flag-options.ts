@@ -1,14 +1,19 @@
 import { readFileSync } from 'node:fs'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import type { GatewayConfig } from '../config/config.ts'
 import { environmentName, type Flag, FlagError, serveFlags } from '../config/flags.ts'
+
+/** Where a value came from: what an error names. */
+interface Given {
+  readonly name: string
+  readonly values: readonly string[]
+}
 
 /** Adds every flag of `serve` to a command; flags beat the environment, the environment beats the defaults. */
 export function addServeFlags(command: Command): void {
   for (const flag of Object.values<Flag>(serveFlags)) {
     const option = new Option(flag.flag, flag.help).env(environmentName(flag.flag))
-    if (flag.repeatable) option.argParser(repeatedReader(flag))
-    else option.argParser(value => readValue(flag, value))
+    if (flag.repeatable) option.argParser(gather)
     if (flag.fallback !== undefined) option.default(undefined, flag.fallback)
     command.addOption(option)
   }
@@ -16,27 +21,49 @@ export function addServeFlags(command: Command): void {
 
 /** What was set, completed by the defaults. Call it after `command` has parsed. */
 export function configOf(command: Command): GatewayConfig {
-  const set = command.opts<Record<string, unknown>>()
   const config: Record<string, unknown> = {}
   for (const [member, flag] of Object.entries<Flag>(serveFlags)) {
-    const name = new Option(flag.flag).attributeName()
-    config[member] = set[name] ?? fromFile(command, flag) ?? fallbackOf(flag)
+    const given = givenIn(command, flag)
+    config[member] = given === undefined ? fallbackOf(flag) : readGiven(command, flag, given)
   }
   const { methods, upstream } = config
-  if (upstream === undefined)
-    command.error("error: option '--upstream <url>' is missing: it takes an http or https URL")
+  if (upstream === undefined) command.error('--upstream is missing: it takes an http or https URL')
   return { ...config, methods: new Set(methods as string[]) } as unknown as GatewayConfig
 }
 
+/** Read here and not by commander, whose errors show the value: a secret must not be shown. */
+function readGiven(command: Command, flag: Flag, { name, values }: Given): unknown {
+  try {
+    return flag.repeatable ? values.map(flag.read) : flag.read(values[0] ?? '')
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error
+    const shown = flag.secret || flag.mayHoldSecret ? '' : ` ${JSON.stringify(values.join(' ').slice(0, 200))}`
+    return command.error(`${name}${shown}: ${error.message}`)
+  }
+}
+
+function givenIn(command: Command, flag: Flag): Given | undefined {
+  const attribute = new Option(flag.flag).attributeName()
+  const set: unknown = command.getOptionValue(attribute)
+  if (set === undefined) return fromFile(command, flag)
+  const inEnvironment = command.getOptionValueSource(attribute) === 'env'
+  const name = inEnvironment ? environmentName(flag.flag) : (flag.flag.split(' ')[0] ?? flag.flag)
+  const values = (Array.isArray(set) ? set : [set]).map(String)
+  return {
+    name,
+    values: flag.repeatable ? values.flatMap(value => value.split(' ')).filter(value => value !== '') : values,
+  }
+}
+
 /** Secrets may stand in a file instead, so that they show in no process list. */
-function fromFile(command: Command, flag: Flag): unknown {
-  const variable = `${environmentName(flag.flag)}_FILE`
-  const path = flag.secret ? process.env[variable] : undefined
+function fromFile(command: Command, flag: Flag): Given | undefined {
+  const name = `${environmentName(flag.flag)}_FILE`
+  const path = flag.secret ? process.env[name] : undefined
   if (path === undefined) return undefined
   try {
-    return readValue(flag, readFileSync(path, 'utf8').trim())
+    return { name, values: [readFileSync(path, 'utf8').trim()] }
   } catch (error) {
-    return command.error(`error: ${variable}: ${error instanceof Error ? error.message : String(error)}`)
+    return command.error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
@@ -45,21 +72,6 @@ function fallbackOf(flag: Flag): unknown {
   return flag.repeatable ? flag.fallback.split(' ').map(flag.read) : flag.read(flag.fallback)
 }
 
-function repeatedReader(flag: Flag): (value: string, previous: unknown) => unknown[] {
-  return (value, previous) => [
-    ...(Array.isArray(previous) ? previous : []),
-    ...value
-      .split(' ')
-      .filter(part => part !== '')
-      .map(part => readValue(flag, part)),
-  ]
-}
-
-function readValue(flag: Flag, value: string): unknown {
-  try {
-    return flag.read(value)
-  } catch (error) {
-    if (error instanceof FlagError) throw new InvalidArgumentError(error.message)
-    throw error
-  }
+function gather(value: string, previous: unknown): string[] {
+  return [...(Array.isArray(previous) ? previous : []), value]
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseFaults } from '../sandbox/faults.ts'
 import { startSandbox } from '../sandbox/server.ts'
 import { endWithParent, ready } from './process.ts'
 
@@ -9,7 +10,11 @@ export function addSandboxCommand(program: Command): void {
     .allowExcessArguments(false)
     .addOption(new Option('--host <host>', 'address to listen on').default('127.0.0.1'))
     .addOption(new Option('--port <port>', 'port to listen on; 0 picks one').default(9090).argParser(readPort))
-    .addOption(new Option('--fault <faults>', 'for every call without a Sandbox-Fault header, such as delay=2s'))
+    .addOption(
+      new Option('--fault <faults>', 'for every call without a Sandbox-Fault header, such as delay=2s').argParser(
+        readFault,
+      ),
+    )
     .addOption(new Option('--meter-file <path>', 'also write every counted call there, a line of JSON each'))
     .action(async (options: { host: string; port: number; fault?: string; meterFile?: string }) => {
       const sandbox = await startSandbox(options)
@@ -26,4 +31,10 @@ export function addSandboxCommand(program: Command): void {
 function readPort(value: string): number {
   if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
   throw new InvalidArgumentError('it takes a whole number from 0 to 65535')
+}
+
+function readFault(value: string): string {
+  const reading = parseFaults(value)
+  if (reading.kind === 'invalid') throw new InvalidArgumentError(reading.message)
+  return value
 }

@@ -19,6 +19,8 @@ export interface Flag<Value = unknown> {
   readonly repeatable?: true
   /** Also read from the file that RETRYSAFE_<FLAG>_FILE names. */
   readonly secret?: true
+  /** An error does not show its value: a URL may hold a password. */
+  readonly mayHoldSecret?: true
 }
 
 /** Every flag of `retrysafe serve`, by the member of the configuration that it sets. */
@@ -29,6 +31,7 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     flag: '--upstream <url>',
     help: 'where requests go: an http(s) URL that serves every path',
     read: upstream,
+    mayHoldSecret: true,
   },
   store: { flag: '--store <url>', help: 'where outcomes are kept: memory:', read: text, fallback: 'memory:' },
   tenant: {

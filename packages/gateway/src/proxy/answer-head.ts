@@ -29,8 +29,7 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
     if (isHopByHop(name) || dropped.has(name) || isOurs(name)) continue
     if (name === 'content-length' || name === headerNames.age) continue
     headers.push(rawName, value)
-    // The body is kept as it came, so its encoding is kept with it.
-    if (isReplayable(name) || name === 'content-encoding') replayable.push(rawName, value)
+    if (isReplayable(name)) replayable.push(rawName, value)
   }
   const length = first(parsed['content-length'])
   const contentLength = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
@@ -40,11 +39,23 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
     headers,
     replayable,
     mediaType: mediaTypeOf(first(parsed['content-type'])),
-    contentEncoding: first(parsed['content-encoding'])?.toLowerCase(),
+    contentEncoding: encodingOf(first(parsed['content-encoding'])),
     contentLength: bodiless ? 0 : contentLength,
     endsByClose: !bodiless && contentLength === undefined && !isChunked(parsed),
     retryAfter: { retryAfter: first(parsed['retry-after']), retryAfterMs: first(parsed['retry-after-ms']) },
   }
+}
+
+/** The same head for the body decoded: neither its encoding nor its length holds any more. */
+export function decodedHead(head: AnswerHead): AnswerHead {
+  const headers = head.headers.filter((_, at) => (head.headers[at & ~1] ?? '').toLowerCase() !== 'content-encoding')
+  return { ...head, headers, contentEncoding: undefined, contentLength: undefined }
+}
+
+/** Lower case; absent for `identity`, which is none. */
+function encodingOf(value: string | undefined): string | undefined {
+  const encoding = value?.trim().toLowerCase()
+  return encoding === '' || encoding === 'identity' ? undefined : encoding
 }
 
 function isChunked(parsed: IncomingHttpHeaders): boolean {

@@ -20,11 +20,19 @@ function noticeHeaders(notice: KeyNotice | undefined): string[] {
   return replayed ? ['Idempotent-Replayed', 'true', ...headers] : headers
 }
 
-export function sendProblem(response: ServerResponse, problem: Problem, notice?: KeyNotice): void {
+/** @param until the connection may end then; the client has the whole refusal before */
+export function sendProblem(
+  response: ServerResponse,
+  problem: Problem,
+  notice?: KeyNotice,
+  until?: Promise<void>,
+): void {
   if (response.headersSent || response.destroyed) return
   const { status, headers, body } = problemAnswer(problem)
   response.writeHead(status, [...headers, ...noticeHeaders(notice)])
-  response.end(body)
+  if (until === undefined) return void response.end(body)
+  response.write(body)
+  void until.then(() => response.end())
 }
 
 /** Begins an answer of an upstream. `lengthBytes`: when it is known; else it goes in chunks, or ends with the connection. */

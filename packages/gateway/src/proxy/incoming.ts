@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Timers } from 'retrysafe/internal/engine/clock'
 
 export type BodyReading =
   | { kind: 'body'; bytes: Buffer }
@@ -34,5 +35,30 @@ export function readBody(
     })
     // Also after 'end'; then it is resolved already.
     request.once('close', () => resolve({ kind: 'left' }))
+  })
+}
+
+const discardBytes = 67_108_864
+const discardMs = 5_000
+
+/**
+ * Lets the rest of a refused body go by for a while: a connection that is closed on unread bytes is reset, and the
+ * refusal with it. A client that goes on and on is cut off.
+ */
+export function discard(request: IncomingMessage, timers: Timers): Promise<void> {
+  let leftBytes = discardBytes
+  return new Promise(resolve => {
+    const timer = timers.after(discardMs, () => request.destroy())
+    const done = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    request.on('data', (chunk: Buffer) => {
+      leftBytes -= chunk.byteLength
+      if (leftBytes < 0) request.destroy()
+    })
+    request.once('end', done)
+    request.once('close', done)
+    request.resume()
   })
 }

@@ -15,12 +15,12 @@ import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import { type GatewayConfig, isLoopback } from '../config/config.ts'
 import { readCallersKey, readTenant } from './caller.ts'
-import { type KeyNotice, sendLive, sendProblem, sendReplay } from './caller-response.ts'
-import { readBody } from './incoming.ts'
+import { type KeyNotice, sendLive, sendProblem, sendReplay, sendWhole } from './caller-response.ts'
+import { discard, readBody } from './incoming.ts'
 import { pass } from './pass.ts'
-import { missingTenant, problemOf } from './refusal.ts'
+import { missingTenant, problemOf, refuseError } from './refusal.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
-import { Run } from './run.ts'
+import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import { readTarget } from './target.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -28,6 +28,8 @@ export interface ProxyParts {
   readonly config: GatewayConfig
   readonly engine: Engine
   readonly upstream: Upstream
+  readonly isDraining: () => boolean
+  readonly log: (message: string) => void
 }
 
 /** One request that carries a key, once its body is here. */
@@ -49,6 +51,11 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const tenantHeader = config.tenant.kind === 'header' ? config.tenant.name : undefined
   const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
   const reading = readCallersKey(head, config.keyHeaders)
+  if (parts.isDraining()) {
+    response.shouldKeepAlive = false
+    const notice = reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined
+    return sendProblem(response, draining, notice)
+  }
   if (!config.methods.has(request.method ?? '')) {
     const notice = reading.kind === 'key' ? noticeOf('bypassed', reading.key) : undefined
     return pass(upstream, { request, response, head, notice })
@@ -66,23 +73,32 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const body = await readBody(request, head.contentLength, config.maxRequestBytes)
   if (body.kind === 'left') return
   if (body.kind === 'too large') {
-    response.shouldKeepAlive = false
     const detail = `${body.lengthBytes} bytes > ${config.maxRequestBytes} (--max-request).`
-    return refuse(response, key, { code: 'BODY_TOO_LARGE', detail })
+    const gone = discard(request, processSurroundings.timers)
+    return sendProblem(response, { code: 'BODY_TOO_LARGE', detail }, noticeOf('refused', key), gone)
   }
   const keyed: KeyedRequest = { request, response, head, key, path, body: body.bytes }
-  return perform(parts, keyed, callOf(parts, keyed, tenant, query))
+  await perform(parts, keyed, callOf(parts, keyed, tenant, query)).catch(error => {
+    parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    refuseError(response, error, noticeOf('refused', key))
+  })
 }
 
-/** Until the caller is served: a run that was lost to another is joined instead. */
+const draining: Problem = { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 }
+
+/** Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time. */
 async function perform(parts: ProxyParts, keyed: KeyedRequest, call: Call): Promise<void> {
   const { response, key } = keyed
+  let lost: Extract<RunResult, { kind: 'lost' }> | undefined
   for (;;) {
-    const entry = await parts.engine.enter(call)
+    const entry = await parts.engine.enter(lost === undefined ? call : { ...call, mayRun: false })
     switch (entry.kind) {
-      case 'run':
-        if ((await run(parts, keyed, entry.attempt)) === 'served') return
+      case 'run': {
+        const result = await run(parts, keyed, entry.attempt)
+        if (result.kind === 'served') return
+        if (result.kind === 'lost') lost = result
         break
+      }
       case 'replay':
         return sendReplay(response, entry.replay, noticeOf(entry.joined ? 'joined' : 'replayed', key))
       case 'follow': {
@@ -91,29 +107,49 @@ async function perform(parts: ProxyParts, keyed: KeyedRequest, call: Call): Prom
       }
       case 'refused':
         return refuse(response, key, problemOf(entry.refusal))
+      case 'none':
+        return serveOwn(keyed, lost?.own)
       case 'left':
         return
     }
   }
 }
 
-async function run(parts: ProxyParts, keyed: KeyedRequest, attempt: Attempt): Promise<'served' | 'lost'> {
+async function run(
+  parts: ProxyParts,
+  keyed: KeyedRequest,
+  attempt: Attempt,
+): Promise<{ kind: 'served' } | { kind: 'not begun' } | Extract<RunResult, { kind: 'lost' }>> {
   const { response, request, head, path, body } = keyed
   const notice = noticeOf('executed', keyed.key)
-  const begun = await attempt.begin().catch(async error => {
+  const begun = await attempt.begin().catch(error => {
     // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
     void attempt.release('free')
     throw error
   })
-  if (begun === 'lost') return 'lost'
+  if (begun === 'lost') return { kind: 'not begun' }
   const { recordStatus } = parts.config
-  const handler = new Run({ attempt, response, notice, path, recordStatus, surroundings: processSurroundings })
+  const { intake, result } = new Run({
+    attempt,
+    response,
+    notice,
+    path,
+    recordStatus,
+    surroundings: processSurroundings,
+  })
   const headers = ['Accept-Encoding', 'identity', ...withoutAcceptEncoding(head.forward)]
-  parts.upstream.send({ method: request.method ?? 'POST', target: request.url ?? '/', headers, body }, handler)
-  const result = await handler.result
-  if (result.kind !== 'recording') return result.kind
-  await sendLive(response, result.follower, result.head.headers, notice)
-  return 'served'
+  parts.upstream.send({ method: request.method ?? 'POST', target: request.url ?? '/', headers, body }, intake)
+  const served = await result
+  if (served.kind !== 'recording') return served
+  await sendLive(response, served.follower, served.head.headers, notice)
+  return { kind: 'served' }
+}
+
+/** An operator has purged the record while it ran: the caller still gets what it paid for, if that is here. */
+function serveOwn({ response, key }: KeyedRequest, own: OwnAnswer | undefined): void {
+  if (own !== undefined) return sendWhole(response, own.head, own.body, noticeOf('executed', key))
+  const detail = 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.'
+  refuse(response, key, { code: 'IN_FLIGHT', detail, retryAfterMs: 1_000 })
 }
 
 function callOf({ config, engine, upstream }: ProxyParts, keyed: KeyedRequest, tenant: string, query: string): Call {

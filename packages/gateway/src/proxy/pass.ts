@@ -1,12 +1,13 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough, pipeline } from 'node:stream'
-import type { Dispatcher } from 'undici'
-import { readAnswerHead } from './answer-head.ts'
+import type { AnswerHead } from './answer-head.ts'
+import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
 import { type KeyNotice, sendProblem } from './caller-response.ts'
 import { readBody } from './incoming.ts'
+import { problemOfFailure } from './refusal.ts'
 import { Relay } from './relay.ts'
 import type { RequestHead } from './request-head.ts'
-import { failureOf, type Upstream, type UpstreamRequest } from './upstream.ts'
+import type { Upstream, UpstreamFailure, UpstreamRequest } from './upstream.ts'
 
 /** A body up to this length goes in one write; a longer one, or one of unknown length, is streamed. */
 const wholeBytes = 65_536
@@ -29,8 +30,8 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
     headers.push('Content-Length', String(head.contentLength))
   }
   return new Promise(resolve => {
-    const handler = new PassHandler(passed, resolve)
-    upstream.send({ method: request.method ?? 'GET', target: request.url ?? '/', headers, body }, handler)
+    const { intake } = new PassSink(passed, resolve)
+    upstream.send({ method: request.method ?? 'GET', target: request.url ?? '/', headers, body }, intake)
   })
 }
 
@@ -48,63 +49,36 @@ async function bodyOf(request: IncomingMessage, head: RequestHead): Promise<Upst
   return reading.kind === 'body' ? reading.bytes : 'left'
 }
 
-class PassHandler implements Dispatcher.DispatchHandler {
+class PassSink implements AnswerSink {
+  readonly intake: AnswerIntake = new AnswerIntake(this)
   readonly #passed: PassedRequest
   readonly #done: () => void
-  #controller: Dispatcher.DispatchController | undefined
   #relay: Relay | undefined
 
   constructor(passed: PassedRequest, done: () => void) {
     this.#passed = passed
     this.#done = done
     passed.response.once('close', () => {
-      if (!passed.response.writableFinished) this.#controller?.abort(new Error('the client has left'))
+      if (!passed.response.writableFinished) this.intake.stop()
     })
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#passed.response.destroyed) controller.abort(new Error('the client has left'))
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
-    if (status < 200) return
+  head(head: AnswerHead): 'as it is' {
     const { response, notice, request } = this.#passed
-    const head = readAnswerHead(status, controller.rawHeaders, parsed)
     const framed = request.method === 'HEAD' ? { ...head, endsByClose: false } : head
-    this.#relay = new Relay(response, framed, notice, () => controller.resume())
+    this.#relay = new Relay(response, framed, notice, () => this.intake.resume())
+    return 'as it is'
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#relay?.write(chunk) === false) controller.pause()
+  data(bytes: Buffer): boolean {
+    return this.#relay?.write(bytes) ?? true
   }
 
-  onResponseEnd(): void {
-    this.#relay?.end()
-    this.#done()
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    if (this.#relay !== undefined) this.#relay.cut()
-    else this.#refuse(error)
-    this.#done()
-  }
-
-  #refuse(error: Error): void {
-    const failure = failureOf(error, this.#controller !== undefined)
+  end(failure: UpstreamFailure | undefined): void {
     const { response, notice } = this.#passed
-    if (failure.kind === 'silent') {
-      sendProblem(
-        response,
-        { code: 'UPSTREAM_TIMEOUT', detail: 'The upstream stayed silent (--upstream-timeout).' },
-        notice,
-      )
-    } else {
-      const detail =
-        failure.kind === 'cut'
-          ? `The upstream cut the connection before it answered (${failure.reason}).`
-          : `No connection to the upstream (${failure.reason}); nothing was sent.`
-      sendProblem(response, { code: 'UPSTREAM_UNREACHABLE', detail }, notice)
-    }
+    if (failure === undefined) this.#relay?.end()
+    else if (this.#relay !== undefined) this.#relay.cut()
+    else sendProblem(response, problemOfFailure(failure, 'rerun'), notice)
+    this.#done()
   }
 }

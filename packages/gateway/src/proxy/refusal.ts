@@ -1,14 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import type { Refusal } from 'retrysafe/internal/engine/claim'
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
+import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { isProblemCode, type Problem } from 'retrysafe/internal/protocol/problem'
 import type { TenantMode } from '../config/config.ts'
-import { sendProblem } from './caller-response.ts'
+import { type KeyNotice, sendProblem } from './caller-response.ts'
+import type { UpstreamFailure } from './upstream.ts'
 
 /** A store that cannot be asked, or takes nothing more, refuses what carries a key: nothing has begun. */
-export function refuseError(response: ServerResponse, error: unknown): void {
+export function refuseError(response: ServerResponse, error: unknown, notice: KeyNotice | undefined): void {
   if (error instanceof RetrysafeError && isProblemCode(error.code)) {
-    return sendProblem(response, { code: error.code, detail: error.message })
+    return sendProblem(response, { code: error.code, detail: error.message }, notice)
   }
   // A fault of ours: what has been written of an answer must not pass for a whole one.
   if (response.headersSent) return void response.destroy()
@@ -54,5 +56,35 @@ function inFlightDetail(reason: Extract<Refusal, { code: 'IN_FLIGHT' }>['reason'
       return 'The last run failed a moment ago; come again after the pause.'
     case 'failed again':
       return 'The run that this request waited for failed, and so did the one after it; come again.'
+  }
+}
+
+/** Why no whole answer came, in words; under `fail`, what came after the dispatch leaves the outcome unknown. */
+export function problemOfFailure(failure: UpstreamFailure, onCrash: CrashPolicy): Problem {
+  switch (failure.kind) {
+    case 'unreachable':
+      return {
+        code: 'UPSTREAM_UNREACHABLE',
+        detail: `No connection to the upstream (${failure.reason}); nothing was sent.`,
+      }
+    case 'cut':
+      if (onCrash === 'fail') return outcomeUnknown(`the upstream cut the connection (${failure.reason})`)
+      return {
+        code: 'UPSTREAM_UNREACHABLE',
+        detail: `The upstream took the request and cut the connection before a whole answer (${failure.reason}).`,
+      }
+    case 'silent':
+      if (onCrash === 'fail') return outcomeUnknown('the upstream took the request and stayed silent')
+      return {
+        code: 'UPSTREAM_TIMEOUT',
+        detail: 'The upstream took the request and stayed silent (--upstream-timeout).',
+      }
+  }
+}
+
+export function outcomeUnknown(reason: string): Problem {
+  return {
+    code: 'OUTCOME_UNKNOWN',
+    detail: `It is not known whether the call had its effect: ${reason}. It is not repeated until an operator resolves the record.`,
   }
 }

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
 import { pause, type Surroundings } from 'retrysafe/internal/engine/clock'
 import { cooldownMs } from 'retrysafe/internal/engine/cooldown'
@@ -7,16 +7,19 @@ import type { OutcomeHead } from 'retrysafe/internal/engine/outcome'
 import type { AttemptEnd } from 'retrysafe/internal/engine/record'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { parseRetryAfter } from 'retrysafe/internal/protocol/seconds'
-import { type AnswerWatcher, selectWatcher, type Verdict } from 'retrysafe/providers'
-import type { Dispatcher } from 'undici'
+import { type AnswerWatcher, isStream, selectWatcher, type Verdict } from 'retrysafe/providers'
 import type { StatusRange } from '../config/config.ts'
-import { type AnswerHead, readAnswerHead } from './answer-head.ts'
+import { type AnswerHead, decodedHead } from './answer-head.ts'
+import { AnswerIntake, type AnswerSink, isDecodable } from './answer-intake.ts'
 import { type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
+import { outcomeUnknown, problemOfFailure } from './refusal.ts'
 import { Relay } from './relay.ts'
-import { failureOf, type UpstreamFailure } from './upstream.ts'
+import type { UpstreamFailure } from './upstream.ts'
 
 /** A plain answer up to this length waits whole until it is recorded; a longer one is delivered as it comes. */
 const plainBytes = 262_144
+/** JSON without a length may be a plain answer or a stream: it waits so long to turn out to be short. */
+const plainMs = 250
 /** After its terminal event a stream has nothing more to say; who does not close it is not waited for. */
 const lingerMs = 1_000
 /** The end of an unrecorded answer waits for its release, so that the next retry finds the key free; but not for ever. */
@@ -31,32 +34,39 @@ export interface RunTerms {
   readonly surroundings: Surroundings
 }
 
+/** A whole answer that has not been shown to its caller. */
+export interface OwnAnswer {
+  readonly head: AnswerHead
+  readonly body: Uint8Array
+}
+
 /** How the caller of this run is served. */
 export type RunResult =
   /** By following the recording. */
   | { kind: 'recording'; head: AnswerHead; follower: Follower }
   /** It has been served. */
   | { kind: 'served' }
-  /** Another attempt has taken over before the caller got a byte: join that. */
-  | { kind: 'lost' }
+  /** The record became somebody else's before the caller got a byte. */
+  | { kind: 'lost'; own: OwnAnswer | undefined }
 
 type Phase =
   | { kind: 'waiting' }
-  | { kind: 'recording'; head: AnswerHead; watcher: AnswerWatcher; live: boolean }
+  | { kind: 'recording'; head: AnswerHead; outcome: OutcomeHead; watcher: AnswerWatcher; live: boolean }
   | { kind: 'relaying'; head: AnswerHead; relay: Relay }
   /** The answer says nothing of the outcome, and the policy forbids to show it. */
   | { kind: 'hiding'; head: AnswerHead }
   | { kind: 'over' }
+type RecordingPhase = Extract<Phase, { kind: 'recording' }>
 
 /**
  * Takes in one attempt's answer, whoever listens: records it or hands it on, and ends the attempt by the table of ends.
  * It belongs to the attempt, not to the client's connection.
  */
-export class Run implements Dispatcher.DispatchHandler {
+export class Run implements AnswerSink {
   readonly result: Promise<RunResult>
+  readonly intake: AnswerIntake = new AnswerIntake(this)
   readonly #terms: RunTerms
   #tellResult: (result: RunResult) => void = () => {}
-  #controller: Dispatcher.DispatchController | undefined
   #phase: Phase = { kind: 'waiting' }
   #lingering = false
 
@@ -65,89 +75,96 @@ export class Run implements Dispatcher.DispatchHandler {
     this.result = new Promise(resolve => {
       this.#tellResult = resolve
     })
-    terms.attempt.onStop(() => this.#controller?.abort(new Error('the attempt was stopped')))
+    terms.attempt.onStop(() => this.intake.stop())
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#terms.attempt.isStopped) controller.abort(new Error('the attempt was stopped'))
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
-    if (status < 200) return
-    const head = readAnswerHead(status, controller.rawHeaders, parsed)
-    const { attempt, response, notice, path } = this.#terms
+  head(head: AnswerHead): 'decode' | 'as it is' {
+    const { attempt, response, notice } = this.#terms
     if (this.#isRecordable(head)) {
-      const live = head.contentLength === undefined || head.contentLength > plainBytes
-      const watched = head.contentEncoding === undefined || head.contentEncoding === 'identity'
-      const watcher = selectWatcher({ path, mediaType: watched ? head.mediaType : '' })
-      this.#phase = { kind: 'recording', head, watcher, live }
-      const outcomeHead: OutcomeHead = { kind: 'http', status, headers: head.replayable, kept: true }
-      attempt.recording.open(outcomeHead, live)
-      if (!live) return
-      const follower = followRecording(attempt.recording, outcomeHead, true)
-      this.#tellResult({ kind: 'recording', head, follower })
-    } else if (attempt.onCrash === 'fail' && (status === 502 || status === 504)) {
+      const encoded = head.contentEncoding !== undefined
+      this.#beginRecording(encoded ? decodedHead(head) : head)
+      return encoded ? 'decode' : 'as it is'
+    }
+    if (attempt.onCrash === 'fail' && (head.status === 502 || head.status === 504)) {
       this.#phase = { kind: 'hiding', head }
     } else {
-      this.#phase = { kind: 'relaying', head, relay: new Relay(response, head, notice, () => controller.resume()) }
+      this.#phase = { kind: 'relaying', head, relay: new Relay(response, head, notice, () => this.intake.resume()) }
       this.#tellResult({ kind: 'served' })
     }
+    return 'as it is'
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(bytes: Buffer): boolean {
     const phase = this.#phase
     switch (phase.kind) {
       case 'recording':
-        if (!this.#record(phase, chunk)) controller.pause()
-        return
+        return this.#record(phase, bytes)
       case 'relaying':
-        if (!phase.relay.write(chunk)) controller.pause()
-        return
+        return phase.relay.write(bytes)
       default:
-        return
+        return true
     }
   }
 
-  onResponseEnd(): void {
-    void this.#finish(undefined)
+  end(failure: UpstreamFailure | undefined): void {
+    void this.#finish(failure)
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    void this.#finish(failureOf(error, this.#controller !== undefined))
+  /** Not what nobody can tell to be whole: a body that ends with its connection, or in an unknown encoding. */
+  #isRecordable({ status, endsByClose, contentEncoding }: AnswerHead): boolean {
+    if (endsByClose || (contentEncoding !== undefined && !isDecodable(contentEncoding))) return false
+    return this.#terms.recordStatus.some(range => status >= range.from && status <= range.to)
   }
 
-  #isRecordable(head: AnswerHead): boolean {
-    // Whether a body that ends with its connection is whole, nobody can tell.
-    if (head.endsByClose) return false
-    return this.#terms.recordStatus.some(range => head.status >= range.from && head.status <= range.to)
+  #beginRecording(head: AnswerHead): void {
+    const { attempt, path, surroundings } = this.#terms
+    const outcome: OutcomeHead = { kind: 'http', status: head.status, headers: head.replayable, kept: true }
+    const kind = { path, mediaType: head.mediaType }
+    const phase: RecordingPhase = { kind: 'recording', head, outcome, watcher: selectWatcher(kind), live: false }
+    this.#phase = phase
+    const { contentLength } = head
+    attempt.recording.open(outcome)
+    if (contentLength === undefined ? isStream(kind) : contentLength > plainBytes) this.#goLive(phase)
+    else if (contentLength === undefined) {
+      surroundings.timers.after(plainMs, () => this.#phase === phase && this.#goLive(phase))
+    }
   }
 
-  #record(phase: Extract<Phase, { kind: 'recording' }>, chunk: Buffer): boolean {
+  #goLive(phase: RecordingPhase): void {
+    if (phase.live) return
+    phase.live = true
+    const { recording } = this.#terms.attempt
+    const follower = followRecording(recording, phase.outcome, true)
+    recording.goLive()
+    this.#tellResult({ kind: 'recording', head: phase.head, follower })
+  }
+
+  #record(phase: RecordingPhase, bytes: Buffer): boolean {
     const { recording } = this.#terms.attempt
     const { head, watcher } = phase
     const beforeBytes = recording.tail.lengthBytes
-    watcher.write(chunk)
+    watcher.write(bytes)
+    if (beforeBytes + bytes.byteLength > plainBytes) this.#goLive(phase)
     if (watcher.terminalAtBytes !== undefined) {
-      recording.hold(watcher.terminalAtBytes)
+      if (phase.live) recording.hold(watcher.terminalAtBytes)
       this.#linger()
-    } else if (phase.live && head.contentLength !== undefined && beforeBytes + chunk.byteLength >= head.contentLength) {
+    } else if (phase.live && head.contentLength !== undefined && beforeBytes + bytes.byteLength >= head.contentLength) {
       recording.hold(beforeBytes)
     }
-    const hasRoom = recording.write(chunk)
-    if (!hasRoom) recording.whenRoom(() => this.#controller?.resume())
+    const hasRoom = recording.write(bytes)
+    if (!hasRoom) recording.whenRoom(() => this.intake.resume())
     return hasRoom
   }
 
   #linger(): void {
     if (this.#lingering) return
     this.#lingering = true
-    void pause(this.#terms.surroundings.timers, lingerMs).then(() => {
-      if (this.#phase.kind === 'recording') this.#controller?.abort(new Error('the terminal event is there'))
+    this.#terms.surroundings.timers.after(lingerMs, () => {
+      if (this.#phase.kind === 'recording') this.intake.stop()
     })
   }
 
-  /** The upstream is done, one way or the other; comes once. */
+  /** The upstream is done, one way or the other. */
   async #finish(failure: UpstreamFailure | undefined): Promise<void> {
     const phase = this.#phase
     this.#phase = { kind: 'over' }
@@ -157,7 +174,8 @@ export class Run implements Dispatcher.DispatchHandler {
       case 'recording':
         return this.#finishRecording(phase, failure)
       case 'relaying':
-        return this.#finishRelay(phase, failure)
+        await this.#release(failure === undefined ? endOf(phase.head) : 'broken', phase.head)
+        return failure === undefined ? phase.relay.end() : phase.relay.cut()
       case 'hiding':
         await this.#release('broken', phase.head)
         return this.#refuse(outcomeUnknown(`the upstream answered ${phase.head.status}`))
@@ -169,9 +187,9 @@ export class Run implements Dispatcher.DispatchHandler {
   async #finishWithoutAnswer(failure: UpstreamFailure): Promise<void> {
     const { attempt } = this.#terms
     if (attempt.isCancelled) return this.#finishCancelled()
-    if (attempt.isStopped) return this.#tellResult({ kind: 'lost' })
+    if (attempt.isStopped) return this.#tellResult({ kind: 'lost', own: undefined })
     await this.#release(failure.kind === 'unreachable' ? 'free' : 'broken')
-    this.#refuse(this.#problemOf(failure))
+    this.#refuse(problemOfFailure(failure, attempt.onCrash))
   }
 
   async #finishCancelled(): Promise<void> {
@@ -179,48 +197,33 @@ export class Run implements Dispatcher.DispatchHandler {
     this.#refuse({ code: 'UPSTREAM_UNREACHABLE', detail: 'The call was cancelled by the operator.' })
   }
 
-  async #finishRecording(
-    phase: Extract<Phase, { kind: 'recording' }>,
-    failure: UpstreamFailure | undefined,
-  ): Promise<void> {
+  async #finishRecording(phase: RecordingPhase, failure: UpstreamFailure | undefined): Promise<void> {
     const { attempt } = this.#terms
+    const own = phase.live ? undefined : { head: phase.head, body: attempt.recording.tail.copyFrom(0) }
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
-      const body = phase.live ? undefined : attempt.recording.tail.copyFrom(0)
-      if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost' })
+      if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost', own })
       // A live answer's caller reads the recording already.
-      return body === undefined ? undefined : this.#serveWhole(phase.head, body)
+      return own === undefined ? undefined : this.#serveWhole(own)
     }
     if (attempt.isCancelled) return this.#finishCancelled()
-    if (attempt.isStopped) return this.#tellResult({ kind: 'lost' })
-    const body = phase.live ? undefined : attempt.recording.tail.copyFrom(0)
+    if (attempt.isStopped) return this.#tellResult({ kind: 'lost', own: undefined })
     if (verdict.kind === 'error') await this.#release('failed', phase.head, true)
     else await this.#release('broken', phase.head)
-    if (body !== undefined) this.#servePlain(phase.head, body, verdict, failure)
+    if (own !== undefined) this.#servePlain(own, verdict, failure)
   }
 
   /** The caller has not had a byte yet: it gets what the upstream said, if that came whole and may be shown. */
-  #servePlain(head: AnswerHead, body: Uint8Array, verdict: Verdict, failure: UpstreamFailure | undefined): void {
-    if (failure !== undefined) return this.#refuse(this.#problemOf(failure))
-    const unknown = verdict.kind === 'incomplete' && this.#terms.attempt.onCrash === 'fail'
-    return unknown ? this.#refuse(outcomeUnknown(verdict.reason)) : this.#serveWhole(head, body)
+  #servePlain(own: OwnAnswer, verdict: Verdict, failure: UpstreamFailure | undefined): void {
+    const { onCrash } = this.#terms.attempt
+    if (failure !== undefined) return this.#refuse(problemOfFailure(failure, onCrash))
+    const unknown = verdict.kind === 'incomplete' && onCrash === 'fail'
+    return unknown ? this.#refuse(outcomeUnknown(verdict.reason)) : this.#serveWhole(own)
   }
 
-  #serveWhole(head: AnswerHead, body: Uint8Array): void {
+  #serveWhole({ head, body }: OwnAnswer): void {
     sendWhole(this.#terms.response, head, body, this.#terms.notice)
     this.#tellResult({ kind: 'served' })
-  }
-
-  async #finishRelay(
-    { head, relay }: Extract<Phase, { kind: 'relaying' }>,
-    failure: UpstreamFailure | undefined,
-  ): Promise<void> {
-    if (failure !== undefined) {
-      await this.#release('broken', head)
-      return relay.cut()
-    }
-    await this.#release(endOf(head), head)
-    relay.end()
   }
 
   async #release(end: AttemptEnd, head?: AnswerHead, whole = false): Promise<void> {
@@ -239,29 +242,6 @@ export class Run implements Dispatcher.DispatchHandler {
     sendProblem(this.#terms.response, problem, this.#terms.notice)
     this.#tellResult({ kind: 'served' })
   }
-
-  #problemOf(failure: UpstreamFailure): Problem {
-    const unknown = this.#terms.attempt.onCrash === 'fail'
-    switch (failure.kind) {
-      case 'unreachable':
-        return {
-          code: 'UPSTREAM_UNREACHABLE',
-          detail: `No connection to the upstream (${failure.reason}); nothing was sent.`,
-        }
-      case 'cut':
-        if (unknown) return outcomeUnknown(`the upstream cut the connection (${failure.reason})`)
-        return {
-          code: 'UPSTREAM_UNREACHABLE',
-          detail: `The upstream took the request and cut the connection before a whole answer (${failure.reason}).`,
-        }
-      case 'silent':
-        if (unknown) return outcomeUnknown('the upstream took the request and stayed silent')
-        return {
-          code: 'UPSTREAM_TIMEOUT',
-          detail: 'The upstream took the request and stayed silent (--upstream-timeout).',
-        }
-    }
-  }
 }
 
 /** The table of ends, for whole answers that are not recorded. */
@@ -269,11 +249,4 @@ function endOf({ status, endsByClose }: AnswerHead): AttemptEnd {
   if (endsByClose || status === 502 || status === 504) return 'broken'
   const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
   return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'
-}
-
-function outcomeUnknown(reason: string): Problem {
-  return {
-    code: 'OUTCOME_UNKNOWN',
-    detail: `It is not known whether the call had its effect: ${reason}. It is not repeated until an operator resolves the record.`,
-  }
 }

@@ -17,9 +17,11 @@ export interface ProxyListener {
   idle(): Promise<void>
 }
 
-export function createProxy(parts: ProxyParts, log: (message: string) => void): ProxyListener {
+export function createProxy(parts: Omit<ProxyParts, 'isDraining'>): ProxyListener {
   let draining = false
   let answering = 0
+  const isDraining = (): boolean => draining
+  const withDrain: ProxyParts = { ...parts, isDraining }
   let idlers: (() => void)[] = []
 
   function answered(): void {
@@ -33,13 +35,9 @@ export function createProxy(parts: ProxyParts, log: (message: string) => void): 
     answering++
     response.once('close', answered)
     if (request.url?.startsWith('/_retrysafe/')) return serveHealth(request, response)
-    if (draining) {
-      response.shouldKeepAlive = false
-      return sendProblem(response, { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 })
-    }
-    travel(parts, request, response).catch(error => {
-      log(`request failed: ${error instanceof Error ? error.message : String(error)}`)
-      refuseError(response, error)
+    travel(withDrain, request, response).catch(error => {
+      parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+      refuseError(response, error, undefined)
     })
   }
 

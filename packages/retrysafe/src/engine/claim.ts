@@ -24,6 +24,8 @@ export interface Call {
   readonly waitMs: number
   /** Fires when the caller has left. */
   readonly signal?: AbortSignal
+  /** False: it has run already and lost its record. It joins whoever has it now, and runs no second time. */
+  readonly mayRun?: boolean
 }
 
 /** How a call goes on. */
@@ -34,6 +36,8 @@ export type Entry =
   | { kind: 'refused'; refusal: Refusal }
   /** The caller has left while it waited. */
   | { kind: 'left' }
+  /** Nobody has the record, and this call may not run. */
+  | { kind: 'none' }
 
 export type Refusal =
   | { code: 'KEY_REUSED' }
@@ -97,7 +101,7 @@ class Claimant {
     const answer = await store.claim(this.#canonical === undefined ? terms : { ...terms, canonical: this.#canonical })
     switch (answer.kind) {
       case 'acquired':
-        return { kind: 'run', attempt: this.#port.start(this.#call, answer, claimedAt) }
+        return this.#start(this.#port.start(this.#call, answer, claimedAt))
       case 'completed':
         return this.#replay(answer)
       case 'mismatch':
@@ -111,6 +115,12 @@ class Claimant {
       case 'running':
         return this.#join(answer.fence)
     }
+  }
+
+  async #start(attempt: Attempt): Promise<Entry> {
+    if (this.#call.mayRun !== false) return { kind: 'run', attempt }
+    await attempt.release('free')
+    return { kind: 'none' }
   }
 
   async #replay(completed: Extract<ClaimAnswer, { kind: 'completed' }>): Promise<Entry | undefined> {

@@ -63,15 +63,14 @@ export class Recording {
     return this.#headBytes.byteLength
   }
 
-  /** The answer has a head. `live`: readers get it and the bytes at once; else all of it once it is sealed. */
-  open(head: OutcomeHead, live: boolean): void {
+  /** The answer has a head. Until `goLive`, readers get nothing before it is sealed; then all of it. */
+  open(head: OutcomeHead): void {
     this.#head = head
     this.#headBytes = encodeHead(head)
-    if (live) this.goLive()
-    else this.tail.hold(0)
+    this.tail.hold(0)
   }
 
-  /** Readers may begin. */
+  /** Readers get head and bytes at once from now on. */
   goLive(): void {
     this.tail.hold(Number.POSITIVE_INFINITY)
     this.#tellOpened()

@@ -1,2 +1,2 @@
-export { selectWatcher } from './select.ts'
+export { isStream, selectWatcher } from './select.ts'
 export type { AnswerHead, AnswerWatcher, Verdict } from './watcher.ts'

@@ -16,3 +16,11 @@ export function selectWatcher(head: AnswerHead): AnswerWatcher {
   }
   return watchGeneric()
 }
+
+/**
+ * Whether an answer without a length is to be delivered while it runs. JSON may be a plain answer that came in chunks.
+ */
+export function isStream({ path, mediaType }: AnswerHead): boolean {
+  if (path.endsWith(':streamGenerateContent')) return true
+  return mediaType !== 'application/json' && !mediaType.endsWith('+json')
+}
