@@ -71,6 +71,15 @@ describe('a stream that is cut', () => {
   })
 })
 
+test('with --max-attempts 1 a call whose end nobody knows is not repeated at all', async () => {
+  const once = await startGateway(sandbox.url, ['--max-attempts', '1'])
+  onTestFinished(once.stop)
+  expect((await charge(once.url, 'once', 'cut-after=5, times=1')).status).toBe(502)
+  const retry = await charge(once.url, 'once', 'cut-after=5, times=1')
+  expect(problemOf(retry)).toEqual({ status: 424, code: 'OUTCOME_UNKNOWN', shouldRetry: 'false' })
+  expect(await sandbox.meter.runs('once')).toBe(1)
+})
+
 describe('a plain answer that is cut', () => {
   test.each([
     ['in its body', 'cut-after=5, times=1'],

@@ -2,7 +2,7 @@ import { ConflictError } from 'openai'
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions'
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { ask, open } from '../support/exchange.ts'
+import { ask, open, problemOf } from '../support/exchange.ts'
 import { startGateway } from '../support/gateway.ts'
 import { stateOf } from '../support/records.ts'
 import { chat, keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
@@ -100,6 +100,32 @@ test('with --max-waiters 1 a third caller is told to come again', async () => {
   expect(refused?.text).toContain('"code":"IN_FLIGHT"')
   expect(refused?.headers).toMatchObject({ 'x-should-retry': 'true', 'retry-after': '1', 'retry-after-ms': '1000' })
   expect(await sandbox.meter.runs('narrow')).toBe(1)
+})
+
+test('--wait bounds how long a duplicate waits; a client may ask for less, never for more', async () => {
+  const brief = await startGateway(sandbox.url, ['--wait', '300ms'])
+  onTestFinished(brief.stop)
+  const url = `${brief.url}/effects/charge`
+  const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'brief', 'Sandbox-Fault': 'delay=1500ms' }
+  let firstIsOver = false
+  const first = ask(url, { headers }).finally(() => {
+    firstIsOver = true
+  })
+  await eventually(() => sandbox.meter.runs('brief')).toBe(1)
+  const asked = [
+    {},
+    { 'Retrysafe-Wait': '60' },
+    { Prefer: 'wait=60' },
+    { Prefer: 'wait=0' },
+    { 'Retrysafe-Wait': '0.1' },
+  ]
+  const refused = await Promise.all(asked.map(wait => ask(url, { headers: { ...headers, ...wait } })))
+  expect(firstIsOver).toBe(false)
+  for (const answer of refused) {
+    expect(problemOf(answer)).toEqual({ status: 409, code: 'IN_FLIGHT', shouldRetry: 'true' })
+  }
+  expect((await first).status).toBe(200)
+  expect(await sandbox.meter.runs('brief')).toBe(1)
 })
 
 test('a duplicate is told to come again shortly before its own client would give up', async () => {

@@ -27,7 +27,7 @@ function firstCells(head: string): string[] {
 const pageFlags = firstCells('| flag | default | meaning |').flatMap(cell => cell.match(/--[a-z-]+/g) ?? [])
 const moreFlags = page.match(/`--(?:admin-bodies|hash-keys)`/g)?.map(flag => flag.replaceAll('`', '')) ?? []
 const flags = [...new Set([...pageFlags, ...moreFlags])]
-const codes = [...new Set(page.match(/`[A-Z]{3,}(?:_[A-Z]+)*`/g) ?? [])]
+const codes = [...new Set(page.match(/`[A-Z]{2,}(?:_[A-Z]+)*`/g) ?? [])]
   .map(code => code.replaceAll('`', ''))
   .filter(code => !code.startsWith('RETRYSAFE_'))
 const subpaths =

@@ -3,7 +3,7 @@ import type { Attempt } from 'retrysafe/internal/engine/attempt'
 import { pause, type Surroundings } from 'retrysafe/internal/engine/clock'
 import { cooldownMs } from 'retrysafe/internal/engine/cooldown'
 import { type Follower, followRecording } from 'retrysafe/internal/engine/follower'
-import type { OutcomeHead } from 'retrysafe/internal/engine/outcome'
+import type { HttpHead } from 'retrysafe/internal/engine/outcome'
 import type { AttemptEnd } from 'retrysafe/internal/engine/record'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { parseRetryAfter } from 'retrysafe/internal/protocol/seconds'
@@ -51,7 +51,7 @@ export type RunResult =
 
 type Phase =
   | { kind: 'waiting' }
-  | { kind: 'recording'; head: AnswerHead; outcome: OutcomeHead; watcher: AnswerWatcher; live: boolean }
+  | { kind: 'recording'; head: AnswerHead; outcome: HttpHead; watcher: AnswerWatcher; live: boolean }
   | { kind: 'relaying'; head: AnswerHead; relay: Relay }
   /** The answer says nothing of the outcome, and the policy forbids to show it. */
   | { kind: 'hiding'; head: AnswerHead }
@@ -118,7 +118,7 @@ export class Run implements AnswerSink {
 
   #beginRecording(head: AnswerHead): void {
     const { attempt, path, surroundings } = this.#terms
-    const outcome: OutcomeHead = { kind: 'http', status: head.status, headers: head.replayable, kept: true }
+    const outcome: HttpHead = { kind: 'http', status: head.status, headers: head.replayable }
     const kind = { path, mediaType: head.mediaType }
     const phase: RecordingPhase = { kind: 'recording', head, outcome, watcher: selectWatcher(kind), live: false }
     this.#phase = phase
@@ -199,7 +199,9 @@ export class Run implements AnswerSink {
 
   async #finishRecording(phase: RecordingPhase, failure: UpstreamFailure | undefined): Promise<void> {
     const { attempt } = this.#terms
-    const own = phase.live ? undefined : { head: phase.head, body: attempt.recording.tail.copyFrom(0) }
+    const own = phase.live
+      ? undefined
+      : { head: phase.head, body: attempt.recording.tail.copy(0, Number.POSITIVE_INFINITY) }
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
       if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost', own })

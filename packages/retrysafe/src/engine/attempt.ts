@@ -40,17 +40,26 @@ export class Attempt {
   #stopped = false
   #note: Timer | undefined
   #settled = false
+  #ending = false
+  #noted = false
   #cancelled = false
 
   constructor(terms: AttemptTerms) {
     this.#terms = terms
-    const lost = (): void => this.#lose()
+    const lost = (): void => {
+      if (!this.#ending) this.#lose()
+    }
     this.recording = new Recording({ ...terms, lost })
-    this.#lease = new Lease(terms, {
-      lost,
-      cancelled: () => this.#cancel(),
-      followed: () => this.recording.writer.followedElsewhere(),
-    })
+    const beatSays = (): { canonical?: Fingerprint } => (this.#noted ? this.recording.writer.canonical() : {})
+    this.#lease = new Lease(
+      { ...terms, beatSays },
+      {
+        renewed: said => said.canonical !== undefined && this.recording.writer.canonicalIsStored(),
+        lost,
+        cancelled: () => this.#cancel(),
+        followed: () => this.recording.writer.followedElsewhere(),
+      },
+    )
   }
 
   get key(): StoreKey {
@@ -88,7 +97,8 @@ export class Attempt {
    * sure that the lease still covers a beginning. Rejects as the store does: then nothing may begin.
    */
   async begin(): Promise<'go' | 'lost'> {
-    const mustMark = this.#terms.onCrash === 'fail' && !this.#terms.sent
+    // By the record's own state: a call under `rerun` may take over what was claimed under `fail`.
+    const mustMark = !this.#terms.sent
     if (mustMark || this.#lease.isPastDeadline()) {
       const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
       if (answer.kind === 'lost' || this.#stopped) return 'lost'
@@ -105,23 +115,20 @@ export class Attempt {
     return 'lost'
   }
 
-  /** Tells the store the canonical fingerprint now: somebody waits for it to be compared. */
+  /** Tells the store the canonical fingerprint now, and with every beat until it is there: somebody may wait for it. */
   note(): void {
     this.#note?.cancel()
-    const { writer } = this.recording
-    const taken = writer.takeCanonical()
-    if (taken.canonical === undefined) return
-    this.#lease.renew(taken).then(
-      answer => answer.kind === 'busy' && writer.returnCanonical(taken),
-      () => writer.returnCanonical(taken),
-    )
+    this.#noted = true
+    const says = this.recording.writer.canonical()
+    if (says.canonical !== undefined && !this.#ending) this.#lease.renew(says).catch(() => {})
   }
 
   /**
    * Seals the recording as the outcome of the key. Resolves when its end may be shown to callers.
    */
   async complete(): Promise<'sealed' | 'lost'> {
-    this.#note?.cancel()
+    if (this.#stopped) return 'lost'
+    this.#beginEnd()
     const { early, stored } = this.recording.seal()
     void stored.then(answer => (answer === 'lost' ? this.#lose() : this.#settle()))
     return early
@@ -134,14 +141,22 @@ export class Attempt {
    * @param options.whole readers of a begun stream see its end: it is whole, and says itself that it failed
    */
   async release(end: AttemptEnd, options: { cooldownMs?: number; whole?: boolean } = {}): Promise<void> {
-    if (this.#settled) return
-    this.#note?.cancel()
+    if (this.#settled || this.#ending) return
+    this.#beginEnd()
+    const { writer } = this.recording
+    writer.stop()
     const { store, key, token, surroundings, closing } = this.#terms
     const cooldownMs = options.cooldownMs ?? 0
-    const terms = { end, cooldownMs, ...this.recording.writer.takeCanonical() }
+    const terms = { end, cooldownMs, ...writer.canonical() }
     await persist(() => store.release(key, token, terms), surroundings, closing)
     this.recording.end({ kind: 'ended', cooldownMs }, options.whole)
     this.#settle()
+  }
+
+  /** From here on only the ending step's own answer says whether the record is still ours. */
+  #beginEnd(): void {
+    this.#note?.cancel()
+    this.#ending = true
   }
 
   /** The process is going away: others may take over at once. */

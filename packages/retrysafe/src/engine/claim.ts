@@ -1,10 +1,11 @@
 import type { Fingerprint } from '../fingerprint/fingerprint.ts'
 import type { Attempt } from './attempt.ts'
-import { pause, type Surroundings } from './clock.ts'
+import { pause, type Surroundings, within } from './clock.ts'
+import { RetrysafeError } from './errors.ts'
 import { type Follower, followRecording, openStoredLog } from './follower.ts'
 import { type Instant, instant } from './instant.ts'
 import type { CrashPolicy, RecordLabel, StoreKey } from './record.ts'
-import { watchRecord } from './record-watch.ts'
+import { type RecordWatch, watchRecord } from './record-watch.ts'
 import { openReplay, type Replay } from './replay.ts'
 import type { ClaimAnswer, Store } from './store.ts'
 import type { Waiters } from './waiters.ts'
@@ -68,10 +69,14 @@ const undecidedMs = 250
  */
 export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   const claimant = new Claimant(port, call)
-  for (;;) {
-    const entry = await claimant.claim()
-    if (entry !== undefined) return entry
-    if (call.signal?.aborted) return { kind: 'left' }
+  try {
+    for (;;) {
+      const entry = await claimant.claim()
+      if (entry !== undefined) return entry
+      if (call.signal?.aborted) return { kind: 'left' }
+    }
+  } finally {
+    claimant.leave()
   }
 }
 
@@ -83,6 +88,8 @@ class Claimant {
   /** Runs of this key that are known to have failed since the call came in. */
   readonly #failed = new Set<number>()
   #canonical: Fingerprint | undefined
+  #watch: RecordWatch | undefined
+  #waits = false
   #joined = false
 
   constructor(port: ClaimPort, call: Call) {
@@ -94,11 +101,8 @@ class Claimant {
 
   /** One claim; `undefined` after a wait: claim again. */
   async claim(): Promise<Entry | undefined> {
-    const { store, surroundings } = this.#port
-    const { key, raw, leaseMs, retentionMs, onCrash, maxAttempts, label } = this.#call
-    const claimedAt = instant(surroundings.clock)
-    const terms = { key, raw, owner: this.#owner, leaseMs, retentionMs, onCrash, maxAttempts, label }
-    const answer = await store.claim(this.#canonical === undefined ? terms : { ...terms, canonical: this.#canonical })
+    const claimedAt = instant(this.#port.surroundings.clock)
+    const answer = await this.#ask()
     switch (answer.kind) {
       case 'acquired':
         return this.#start(this.#port.start(this.#call, answer, claimedAt))
@@ -117,6 +121,26 @@ class Claimant {
     }
   }
 
+  leave(): void {
+    this.#watch?.close()
+    if (this.#waits) this.#port.waiters.leave(this.#call.key)
+    this.#waits = false
+  }
+
+  /** Asks once more when no answer came: the claim may have been made, and asking again with the same owner is safe. */
+  async #ask(): Promise<ClaimAnswer> {
+    const { store } = this.#port
+    const { key, raw, leaseMs, retentionMs, onCrash, maxAttempts, label } = this.#call
+    const said = { key, raw, owner: this.#owner, leaseMs, retentionMs, onCrash, maxAttempts, label }
+    const terms = this.#canonical === undefined ? said : { ...said, canonical: this.#canonical }
+    try {
+      return await store.claim(terms)
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      return await store.claim(terms)
+    }
+  }
+
   async #start(attempt: Attempt): Promise<Entry> {
     if (this.#call.mayRun !== false) return { kind: 'run', attempt }
     await attempt.release('free')
@@ -124,23 +148,31 @@ class Claimant {
   }
 
   async #replay(completed: Extract<ClaimAnswer, { kind: 'completed' }>): Promise<Entry | undefined> {
-    const replay = await openReplay(this.#port.store, this.#call.key, this.#port.surroundings, completed)
-    // Purged between the claim and the read: claim again.
-    if (replay === undefined) return undefined
-    if (!replay.head.kept) return refused({ code: 'RESULT_NOT_KEPT' })
-    return { kind: 'replay', replay, joined: this.#joined }
+    const opening = await openReplay(this.#port.store, this.#call.key, this.#port.surroundings, completed)
+    switch (opening.kind) {
+      case 'replay':
+        return { kind: 'replay', replay: opening.replay, joined: this.#joined }
+      case 'not kept':
+        return refused({ code: 'RESULT_NOT_KEPT' })
+      case 'gone':
+        // Purged between the claim and the read: claim again.
+        return undefined
+    }
   }
 
-  /** Brings its own canonical fingerprint; after that it is the owner's that is missing. */
+  /** Brings its own canonical fingerprint; after that it is the owner's that is missing, to be watched for. */
   async #decide(fence: number): Promise<Entry | undefined> {
-    if (this.#canonical === undefined) {
-      this.#canonical = this.#call.canonical()
+    const { store, surroundings, live } = this.#port
+    if (this.#watch === undefined) {
+      this.#canonical ??= this.#call.canonical()
+      this.#watch = watchRecord(store, this.#call.key, surroundings, this.#call.signal)
       return undefined
     }
     const leftMs = Math.max(this.#leftMs(), undecidedMs - this.#waitedMs())
     if (leftMs <= 0) return inFlight('wait over')
-    this.#port.live(this.#call.key, fence)?.note()
-    await this.#untilChange(leftMs)
+    if (!this.#mayWait()) return inFlight('too many waiters')
+    live(this.#call.key, fence)?.note()
+    await this.#watch.next(leftMs)
     return undefined
   }
 
@@ -148,6 +180,7 @@ class Claimant {
     this.#failed.add(fence)
     if (this.#failed.size > 1) return inFlight('failed again', leftMs)
     if (leftMs > this.#leftMs()) return inFlight('cooling', leftMs)
+    if (!this.#mayWait()) return inFlight('too many waiters', leftMs)
     await pause(this.#port.surroundings.timers, leftMs, this.#call.signal)
     return undefined
   }
@@ -155,36 +188,23 @@ class Claimant {
   async #join(fence: number): Promise<Entry | undefined> {
     const leftMs = this.#leftMs()
     if (leftMs <= 0) return inFlight('wait over')
-    const { waiters } = this.#port
-    if (!waiters.enter(this.#call.key)) return inFlight('too many waiters')
+    if (!this.#mayWait()) return inFlight('too many waiters')
     this.#joined = true
-    try {
-      const live = this.#port.live(this.#call.key, fence)
-      return await (live === undefined ? this.#joinElsewhere(fence, leftMs) : this.#joinHere(live, fence, leftMs))
-    } finally {
-      waiters.leave(this.#call.key)
-    }
+    const attempt = this.#port.live(this.#call.key, fence)
+    return attempt === undefined ? this.#joinElsewhere(fence, leftMs) : this.#joinHere(attempt, fence, leftMs)
   }
 
   async #joinHere(attempt: Attempt, fence: number, leftMs: number): Promise<Entry | undefined> {
-    const { timers } = this.#port.surroundings
-    const over = new AbortController()
-    const leave = (): void => over.abort()
-    this.#call.signal?.addEventListener('abort', leave, { once: true })
-    const opened = await Promise.race([
-      attempt.recording.whenOpen(),
-      pause(timers, leftMs, over.signal).then(() => ({ kind: 'late' }) as const),
-    ])
-    this.#call.signal?.removeEventListener('abort', leave)
-    over.abort()
-    switch (opened.kind) {
+    const { recording } = attempt
+    const opened = await within(recording.whenOpen(), this.#port.surroundings.timers, leftMs, this.#call.signal)
+    switch (opened?.kind) {
       case 'head':
-        return { kind: 'follow', follower: followRecording(attempt.recording, opened.head, false), fence }
+        return { kind: 'follow', follower: followRecording(recording, opened.head, false), fence }
       case 'ended':
         return this.#runFailed(fence, opened.cooldownMs)
       case 'lost':
         return undefined
-      case 'late':
+      case undefined:
         return this.#late()
     }
   }
@@ -194,12 +214,11 @@ class Claimant {
     const opening = await openStoredLog({ store, key: this.#call.key, fence, surroundings }, leftMs, this.#call.signal)
     switch (opening.kind) {
       case 'head':
-        // Completed without its body: the claim says how to answer that.
-        if (opening.follower.head.kept) return { kind: 'follow', follower: opening.follower, fence }
-        opening.follower.close()
-        return undefined
+        return { kind: 'follow', follower: opening.follower, fence }
+      case 'not kept':
+        return refused({ code: 'RESULT_NOT_KEPT' })
       case 'ended':
-        return this.#runFailed(fence, retryAfterMs)
+        return this.#runFailed(fence, opening.cooldownMs)
       case 'superseded':
         return undefined
       case 'late':
@@ -209,18 +228,17 @@ class Claimant {
 
   #runFailed(fence: number, cooldownMs: number): Entry | undefined {
     this.#failed.add(fence)
-    return this.#failed.size > 1 ? inFlight('failed again', Math.max(cooldownMs, retryAfterMs)) : undefined
+    return this.#failed.size > 1 ? inFlight('failed again', cooldownMs || retryAfterMs) : undefined
   }
 
   #late(): Entry {
     return this.#call.signal?.aborted ? { kind: 'left' } : inFlight('wait over')
   }
 
-  async #untilChange(maxMs: number): Promise<void> {
-    const { store, surroundings } = this.#port
-    const watch = watchRecord(store, this.#call.key, surroundings, this.#call.signal)
-    await watch.next(maxMs)
-    watch.close()
+  /** Takes its place among those who wait for the key, for as long as the call waits. */
+  #mayWait(): boolean {
+    this.#waits ||= this.#port.waiters.enter(this.#call.key)
+    return this.#waits
   }
 
   #waitedMs(): number {
@@ -232,13 +250,16 @@ class Claimant {
   }
 }
 
+function isUnavailable(error: unknown): boolean {
+  return error instanceof RetrysafeError && error.code === 'STORE_UNAVAILABLE'
+}
+
 function refused(refusal: Refusal): Entry {
   return { kind: 'refused', refusal }
 }
 
-function inFlight(
-  reason: 'wait over' | 'too many waiters' | 'cooling' | 'failed again',
-  afterMs = retryAfterMs,
-): Entry {
+type InFlightReason = Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']
+
+function inFlight(reason: InFlightReason, afterMs = retryAfterMs): Entry {
   return refused({ code: 'IN_FLIGHT', reason, retryAfterMs: afterMs })
 }

@@ -30,6 +30,25 @@ export interface Surroundings {
   random: Random
 }
 
+/** Waits for `promise`, at most `maxMs` and at most until `signal` fires; then answers `undefined`. */
+export async function within<Value>(
+  promise: Promise<Value>,
+  timers: Timers,
+  maxMs: number,
+  signal?: AbortSignal,
+): Promise<Value | undefined> {
+  const over = new AbortController()
+  const leave = (): void => over.abort()
+  signal?.addEventListener('abort', leave, { once: true })
+  if (signal?.aborted) leave()
+  try {
+    return await Promise.race([promise, pause(timers, maxMs, over.signal).then(() => undefined)])
+  } finally {
+    signal?.removeEventListener('abort', leave)
+    leave()
+  }
+}
+
 /** Resolves after `delayMs`, or as soon as `signal` fires (without an error: the caller looks at its signal). */
 export function pause(timers: Timers, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise(resolve => {

@@ -85,7 +85,7 @@ function createEngine(store: Store, identity: Identity, surroundings: Surroundin
         number: acquired.attempt,
         sent: acquired.sent,
         leaseMs: call.leaseMs,
-        onCrash: call.onCrash,
+        onCrash: acquired.onCrash,
         claimedAt,
         maxResultBytes: options.maxResultBytes ?? 67_108_864,
         canonical: call.canonical,

@@ -1,6 +1,6 @@
 import type { Surroundings } from './clock.ts'
-import { decodeHead, type OutcomeHead } from './outcome.ts'
-import type { StoreKey } from './record.ts'
+import { decodeHead, type HttpHead, type OutcomeHead } from './outcome.ts'
+import type { RecordState, StoreKey } from './record.ts'
 import { type RecordWatch, watchRecord } from './record-watch.ts'
 import type { Recording } from './recording.ts'
 import type { Store } from './store.ts'
@@ -10,7 +10,7 @@ export type FollowStep = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'end' } 
 
 /** Reads one generation's body in order, without gaps or repeats, at its own pace. */
 export interface Follower {
-  readonly head: OutcomeHead
+  readonly head: HttpHead
   /** Length of the body, when it was whole already as the follower began. */
   readonly lengthBytes: number | undefined
   next(): Promise<FollowStep>
@@ -20,7 +20,7 @@ export interface Follower {
 const readBytes = 65_536
 
 /** Follows an answer that this process records. */
-export function followRecording(recording: Recording, head: OutcomeHead, primary: boolean): Follower {
+export function followRecording(recording: Recording, head: HttpHead, primary: boolean): Follower {
   const { tail, terms } = recording
   let offsetBytes = 0
 
@@ -68,39 +68,76 @@ export interface StoredLog {
 /** What waiting for the head of another process's run came to. */
 export type StoredOpening =
   | { kind: 'head'; follower: Follower }
-  | { kind: 'ended' }
+  | { kind: 'not kept' }
+  | { kind: 'ended'; cooldownMs: number }
+  /** Another attempt has taken over, or may: claim again. */
   | { kind: 'superseded' }
   | { kind: 'late' }
 
 /** Waits until the log has a head, at most `waitMs`. Subscribes, reads, waits, reads again: a hint may be missed. */
 export async function openStoredLog(log: StoredLog, waitMs: number, signal?: AbortSignal): Promise<StoredOpening> {
-  const watch = watchRecord(log.store, log.key, log.surroundings, signal)
-  const startedMs = log.surroundings.clock.monotonicMs()
-  let opened = false
+  const { store, key, surroundings } = log
+  const watch = watchRecord(store, key, surroundings, signal)
+  const startedMs = surroundings.clock.monotonicMs()
+  let keepWatch = false
   try {
     for (;;) {
-      const answer = await log.store.read(log.key, log.fence, 0, readBytes)
-      if (answer.kind === 'ended') return { kind: answer.state === 'running' ? 'superseded' : 'ended' }
-      const decoded = decodeHead(answer.bytes)
-      if (decoded !== undefined) {
-        opened = true
-        const lengthBytes = answer.sealed ? answer.lengthBytes - decoded.bodyOffsetBytes : undefined
-        return { kind: 'head', follower: followStored(log, { ...decoded, lengthBytes }, watch) }
+      const opening = await readLogHead(log)
+      switch (opening.kind) {
+        case 'head': {
+          if (opening.head.kind === 'not kept') return { kind: 'not kept' }
+          keepWatch = true
+          return { kind: 'head', follower: followStored(log, { ...opening, head: opening.head }, watch) }
+        }
+        case 'ended':
+          return opening.state === 'running' ? { kind: 'superseded' } : opening
+        case 'lapsed':
+          return { kind: 'superseded' }
+        case 'nothing': {
+          const leftMs = waitMs - (surroundings.clock.monotonicMs() - startedMs)
+          if (leftMs <= 0 || !(await watch.next(leftMs))) return { kind: 'late' }
+        }
       }
-      const leftMs = waitMs - (log.surroundings.clock.monotonicMs() - startedMs)
-      if (leftMs <= 0 || !(await watch.next(leftMs))) return { kind: 'late' }
     }
   } finally {
-    if (!opened) watch.close()
+    if (!keepWatch) watch.close()
+  }
+}
+
+/** What a log begins with. */
+export interface LogBegin {
+  readonly head: OutcomeHead
+  readonly bodyOffsetBytes: number
+  /** Length of the body, once it is sealed. */
+  readonly lengthBytes: number | undefined
+}
+
+/** Reads the head of a log, in as many reads as it takes. */
+export async function readLogHead({
+  store,
+  key,
+  fence,
+}: Omit<StoredLog, 'surroundings'>): Promise<
+  | ({ kind: 'head' } & LogBegin)
+  | { kind: 'ended'; state: RecordState | 'absent'; cooldownMs: number }
+  | { kind: 'nothing' }
+  | { kind: 'lapsed' }
+> {
+  let begin: Uint8Array = new Uint8Array(0)
+  for (;;) {
+    const answer = await store.read(key, fence, begin.byteLength, readBytes)
+    if (answer.kind === 'ended') return answer
+    if (answer.bytes.byteLength === 0) return { kind: answer.lapsed ? 'lapsed' : 'nothing' }
+    begin = begin.byteLength === 0 ? answer.bytes : Buffer.concat([begin, answer.bytes])
+    const decoded = decodeHead(begin)
+    if (decoded === undefined) continue
+    const lengthBytes = answer.sealed ? answer.lengthBytes - decoded.bodyOffsetBytes : undefined
+    return { kind: 'head', ...decoded, lengthBytes }
   }
 }
 
 /** Follows, or replays, a log from the store. */
-export function followStored(
-  log: StoredLog,
-  begin: { head: OutcomeHead; bodyOffsetBytes: number; lengthBytes: number | undefined },
-  watch?: RecordWatch,
-): Follower {
+export function followStored(log: StoredLog, begin: LogBegin & { head: HttpHead }, watch?: RecordWatch): Follower {
   let offsetBytes = begin.bodyOffsetBytes
   return {
     head: begin.head,
@@ -113,8 +150,9 @@ export function followStored(
           offsetBytes += answer.bytes.byteLength
           return { kind: 'bytes', bytes: answer.bytes }
         }
+        // A shorter log is another one: the answer turned out too large to keep.
         if (answer.sealed) return offsetBytes === answer.lengthBytes ? { kind: 'end' } : { kind: 'broken' }
-        if (watch === undefined) return { kind: 'broken' }
+        if (answer.lapsed || watch === undefined) return { kind: 'broken' }
         if (!(await watch.next(Number.POSITIVE_INFINITY))) return { kind: 'broken' }
       }
     },

@@ -11,10 +11,14 @@ export interface LeaseTerms {
   readonly surroundings: Surroundings
   /** When the claim was sent, not when it was answered. */
   readonly claimedAt: Instant
+  /** What every beat says beside. */
+  readonly beatSays: () => Omit<LeaseChange, 'leaseMs'>
 }
 
 /** What the store tells the owner with a renewal. */
 export interface LeaseEvents {
+  /** A renewal that said this was acknowledged. */
+  renewed(said: Omit<LeaseChange, 'leaseMs'>): void
   lost(): void
   cancelled(): void
   followed(): void
@@ -26,6 +30,7 @@ export class Lease {
   readonly #events: LeaseEvents
   #countedFrom: Instant
   #beat: Timer | undefined
+  #beating: Promise<void> | undefined
   #ended = false
 
   constructor(terms: LeaseTerms, events: LeaseEvents) {
@@ -50,6 +55,7 @@ export class Lease {
     switch (answer.kind) {
       case 'ok':
         this.#countedFrom = sentAt
+        this.#events.renewed(change)
         if (answer.followed) this.#events.followed()
         if (answer.cancelled) this.#events.cancelled()
         return answer
@@ -68,22 +74,29 @@ export class Lease {
     this.#beat?.cancel()
   }
 
-  /** Lets others take over at once: this process is going away. */
+  /** Lets others take over at once: this process is going away. A beat on its way may arrive later: then once more. */
   async giveUp(): Promise<void> {
     this.end()
-    await this.#terms.store.renew(this.#terms.key, this.#terms.token, { leaseMs: 0 })
+    const { store, key, token } = this.#terms
+    const renewToNothing = (): Promise<unknown> => store.renew(key, token, { leaseMs: 0 })
+    await renewToNothing()
+    this.#beating?.then(renewToNothing).catch(() => {})
   }
 
   #beatIn(delayMs: number): void {
     if (this.#ended) return
-    this.#beat = this.#terms.surroundings.timers.after(delayMs, () => void this.#renewAndGoOn())
+    this.#beat = this.#terms.surroundings.timers.after(delayMs, () => {
+      this.#beating = this.#renewAndGoOn().finally(() => {
+        this.#beating = undefined
+      })
+    })
   }
 
   async #renewAndGoOn(): Promise<void> {
     const { leaseMs, surroundings } = this.#terms
     const retryMs = Math.min(leaseMs / 3, 1_000) * (0.5 + surroundings.random.unit() / 2)
     try {
-      const answer = await this.renew()
+      const answer = await this.renew(this.#terms.beatSays())
       this.#beatIn(answer.kind === 'busy' ? retryMs : leaseMs / 3)
     } catch {
       // The store is out of reach: the lease may still hold when it is back, so keep asking.

@@ -25,10 +25,10 @@ export interface LogWriterTerms {
 
 /** Where the log's bytes come from, and who hears how it goes. */
 export interface LogSource {
-  /** Length of the log so far. */
-  lengthBytes(): number
-  /** Everything from `offsetBytes` on, in one piece of its own. */
-  copyFrom(offsetBytes: number): Uint8Array
+  /** Length of the log as far as readers may see it: what is held back is not appended either. */
+  visibleBytes(): number
+  /** From `offsetBytes` up to `endBytes`, or all there is, in one piece of its own. */
+  copy(offsetBytes: number, endBytes?: number): Uint8Array
   stored(logBytes: number): void
   /** The store holds less than it acknowledged. */
   forgotten(): void
@@ -60,9 +60,9 @@ export class LogWriter {
   /** There are new bytes. */
   grown(): void {
     if (this.#stopped || this.#appending !== undefined) return
-    const waitingBytes = this.#source.lengthBytes() - this.#storedBytes
+    const waitingBytes = this.#source.visibleBytes() - this.#storedBytes
     if (waitingBytes >= appendBytes && !this.#failing) return this.#appendNow()
-    if (waitingBytes === 0 || this.#timer !== undefined) return
+    if (waitingBytes <= 0 || this.#timer !== undefined) return
     const delayMs = this.#failing ? retryAppendMs : this.#followed ? followedAppendMs : appendMs
     this.#timer = this.#terms.surroundings.timers.after(delayMs, () => this.#appendNow())
   }
@@ -83,25 +83,23 @@ export class LogWriter {
     this.stop()
     await this.#appending
     const offsetBytes = whole ? this.#storedBytes : 0
-    const answer = await this.#complete(offsetBytes, whole ? this.#source.copyFrom(offsetBytes) : head())
+    const answer = await this.#complete(offsetBytes, whole ? this.#source.copy(offsetBytes) : head())
     return answer === 'gap' ? this.#complete(0, head()) : answer
   }
 
-  /** The canonical fingerprint, once: for whichever write goes first. */
-  takeCanonical(): { canonical?: Fingerprint } {
-    if (this.#saidCanonical) return {}
+  /** The canonical fingerprint, with every write until one that carried it was acknowledged. */
+  canonical(): { canonical?: Fingerprint } {
+    return this.#saidCanonical ? {} : { canonical: this.#terms.canonical() }
+  }
+
+  /** A write that carried the canonical fingerprint was acknowledged. */
+  canonicalIsStored(): void {
     this.#saidCanonical = true
-    return { canonical: this.#terms.canonical() }
   }
 
-  /** The write that carried it did not get through. */
-  returnCanonical(taken: { canonical?: Fingerprint }): void {
-    if (taken.canonical !== undefined) this.#saidCanonical = false
-  }
-
-  #complete(offsetBytes: number, bytes: Uint8Array): Promise<CompleteAnswer | undefined> {
+  async #complete(offsetBytes: number, bytes: Uint8Array): Promise<CompleteAnswer | undefined> {
     const { store, key, token, surroundings, closing } = this.#terms
-    const piece = { offsetBytes, bytes, ...this.takeCanonical() }
+    const piece = { offsetBytes, bytes, ...this.canonical() }
     return persist(() => store.complete(key, token, piece), surroundings, closing)
   }
 
@@ -117,22 +115,22 @@ export class LogWriter {
 
   async #append(): Promise<void> {
     const { store, key, token } = this.#terms
-    const taken = this.takeCanonical()
-    const bytes = this.#source.copyFrom(this.#storedBytes)
+    const bytes = this.#source.copy(this.#storedBytes, this.#source.visibleBytes())
     try {
-      const answer = await store.append(key, token, { offsetBytes: this.#storedBytes, bytes, ...taken })
+      const piece = { offsetBytes: this.#storedBytes, bytes, ...this.canonical() }
+      const answer = await store.append(key, token, piece)
       this.#failing = false
       this.#appended(answer, this.#storedBytes + bytes.byteLength)
     } catch {
       // Nothing is lost: the bytes are still here, and the next append or the seal sends them again.
       this.#failing = true
-      this.returnCanonical(taken)
     }
   }
 
   #appended(answer: AppendAnswer, endBytes: number): void {
     switch (answer.kind) {
       case 'ok':
+        this.canonicalIsStored()
         this.#followed = answer.followed
         return this.#advance(endBytes)
       case 'dup':

@@ -5,11 +5,17 @@ export interface HttpHead {
   readonly status: number
   /** Names and values in turn, as they came; only those that may be replayed. */
   readonly headers: readonly string[]
-  /** False when the body was too large to keep: it ran, and retries are told so. */
-  readonly kept: boolean
 }
 
-export type OutcomeHead = HttpHead
+/**
+ * It ran, and its answer was too large to keep. Shorter than any other head: a reader that stood behind the old head
+ * finds the log shorter than its place, and never takes a byte of this for the body.
+ */
+export interface NotKeptHead {
+  readonly kind: 'not kept'
+}
+
+export type OutcomeHead = HttpHead | NotKeptHead
 
 const prefixBytes = 4
 

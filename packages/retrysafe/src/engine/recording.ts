@@ -1,5 +1,6 @@
+import { within } from './clock.ts'
 import { LogWriter, type LogWriterTerms } from './log-writer.ts'
-import { encodeHead, type OutcomeHead } from './outcome.ts'
+import { encodeHead, type HttpHead } from './outcome.ts'
 import type { CompleteAnswer } from './store.ts'
 import { Tail } from './tail.ts'
 
@@ -18,7 +19,7 @@ export interface RecordingTerms extends LogWriterTerms {
 }
 
 /** What whoever waits for the head learns. `lost`: another attempt has taken over. */
-export type OpenAnswer = { kind: 'head'; head: OutcomeHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
+export type OpenAnswer = { kind: 'head'; head: HttpHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
 
 /**
  * Records one answer while it is delivered: a tail for the readers in this process, written behind to the store for
@@ -29,7 +30,7 @@ export class Recording {
   readonly tail: Tail = new Tail()
   readonly #terms: RecordingTerms
   readonly #writer: LogWriter
-  #head: OutcomeHead | undefined
+  #head: HttpHead | undefined
   #headBytes: Uint8Array = new Uint8Array(0)
   #kept = true
   #opened: OpenAnswer | undefined
@@ -37,12 +38,17 @@ export class Recording {
   /** How far the first caller's reader has got; undefined when it is gone. */
   #primaryBytes: number | undefined = 0
   #roomMade: (() => void) | undefined
+  #tellLost: (answer: 'lost') => void = () => {}
+  readonly #lost: Promise<'lost'>
 
   constructor(terms: RecordingTerms) {
     this.#terms = terms
+    this.#lost = new Promise(resolve => {
+      this.#tellLost = resolve
+    })
     this.#writer = new LogWriter(terms, {
-      lengthBytes: () => this.bodyOffsetBytes + this.tail.lengthBytes,
-      copyFrom: offsetBytes => this.#copyLog(offsetBytes),
+      visibleBytes: () => this.bodyOffsetBytes + this.tail.visibleBytes,
+      copy: (offsetBytes, endBytes) => this.#copyLog(offsetBytes, endBytes),
       stored: logBytes => this.tail.drop(logBytes - this.bodyOffsetBytes - windowBytes),
       forgotten: () => this.#keepNoMore(),
       lost: () => terms.lost(),
@@ -64,7 +70,7 @@ export class Recording {
   }
 
   /** The answer has a head. Until `goLive`, readers get nothing before it is sealed; then all of it. */
-  open(head: OutcomeHead): void {
+  open(head: HttpHead): void {
     this.#head = head
     this.#headBytes = encodeHead(head)
     this.tail.hold(0)
@@ -117,14 +123,16 @@ export class Recording {
    * or after a second. `stored` answers with the store's word, however long that takes.
    */
   seal(): { early: Promise<'sealed' | 'lost'>; stored: Promise<CompleteAnswer | undefined> } {
-    const stored = this.#writer.seal(this.#kept, () => this.#unkeptHead())
-    const early = this.#withinSealWait(stored).then(answer => {
-      if (answer === 'lost') return 'lost'
-      this.tail.end('sealed')
-      this.#tellOpened()
-      return 'sealed'
-    })
-    return { early, stored }
+    const stored = this.#writer.seal(this.#kept, () => encodeHead({ kind: 'not kept' }))
+    return { early: this.#sealEarly(stored), stored }
+  }
+
+  async #sealEarly(stored: Promise<CompleteAnswer | undefined>): Promise<'sealed' | 'lost'> {
+    const answer = await within(Promise.race([stored, this.#lost]), this.#terms.surroundings.timers, sealWaitMs)
+    if (answer === 'lost') return 'lost'
+    this.tail.end('sealed')
+    this.#tellOpened()
+    return 'sealed'
   }
 
   /**
@@ -135,6 +143,7 @@ export class Recording {
     this.#writer.stop()
     this.tail.end(whole ? 'sealed' : 'broken')
     this.#tell(answer)
+    if (answer.kind === 'lost') this.#tellLost('lost')
   }
 
   #tellOpened(): void {
@@ -149,23 +158,11 @@ export class Recording {
     for (const resolve of waiting) resolve(answer)
   }
 
-  #copyLog(offsetBytes: number): Uint8Array {
-    const bodyBytes = offsetBytes - this.bodyOffsetBytes
-    return bodyBytes >= 0 ? this.tail.copyFrom(bodyBytes) : this.tail.copyFrom(0, this.#headBytes.subarray(offsetBytes))
-  }
-
-  #unkeptHead(): Uint8Array {
-    return this.#head === undefined ? this.#headBytes : encodeHead({ ...this.#head, kept: false })
-  }
-
-  #withinSealWait(stored: Promise<CompleteAnswer | undefined>): Promise<CompleteAnswer | undefined> {
-    return new Promise(resolve => {
-      const timer = this.#terms.surroundings.timers.after(sealWaitMs, () => resolve(undefined))
-      void stored.then(answer => {
-        timer.cancel()
-        resolve(answer)
-      })
-    })
+  #copyLog(offsetBytes: number, endBytes = Number.POSITIVE_INFINITY): Uint8Array {
+    const { bodyOffsetBytes } = this
+    const from = offsetBytes - bodyOffsetBytes
+    const to = endBytes - bodyOffsetBytes
+    return from >= 0 ? this.tail.copy(from, to) : this.tail.copy(0, to, this.#headBytes.subarray(offsetBytes))
   }
 
   #keepNoMore(): void {

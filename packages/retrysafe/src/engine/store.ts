@@ -100,7 +100,8 @@ export interface ClaimTerms {
 }
 
 export type ClaimAnswer =
-  | { kind: 'acquired'; token: Token; attempt: number; sent: boolean }
+  /** `onCrash` is the record's own policy, which a takeover does not change. */
+  | { kind: 'acquired'; token: Token; attempt: number; sent: boolean; onCrash: CrashPolicy }
   | { kind: 'completed'; fence: number; ageMs: number; expiresAtMs: number; log: SealedLog }
   | { kind: 'running'; fence: number; leaseLeftMs: number; lengthBytes: number }
   | { kind: 'mismatch' }
@@ -158,9 +159,13 @@ export interface ReleaseTerms {
 export type ReleaseAnswer = 'ok' | 'lost'
 
 export type ReadAnswer =
-  | { kind: 'bytes'; bytes: Uint8Array; lengthBytes: number; sealed: boolean }
-  /** The generation is over without an outcome: another fence runs, or the record is open, unknown, purged, absent. */
-  | { kind: 'ended'; state: RecordState | 'absent' }
+  /** `lapsed`: the owner's lease and the grace are over, so perhaps nothing more will come. */
+  | { kind: 'bytes'; bytes: Uint8Array; lengthBytes: number; sealed: boolean; lapsed: boolean }
+  /**
+   * The generation is over without an outcome: another fence runs, or the record is open, unknown, purged, absent.
+   * `cooldownMs` is what is left of an open record's.
+   */
+  | { kind: 'ended'; state: RecordState | 'absent'; cooldownMs: number }
 
 export interface Subscription {
   close(): void

@@ -76,13 +76,15 @@ export class Tail {
     return { kind: 'nothing' }
   }
 
-  /** Everything in the window from `offsetBytes` on, held or not, copied into one piece after `prefix`. */
-  copyFrom(offsetBytes: number, prefix?: Uint8Array): Uint8Array {
+  /** What the window has of `offsetBytes` to `endBytes`, held or not, copied into one piece after `prefix`. */
+  copy(offsetBytes: number, endBytes: number, prefix?: Uint8Array): Uint8Array {
     const parts: Uint8Array[] = prefix === undefined ? [] : [prefix]
     let start = this.#startBytes
     for (const chunk of this.#chunks) {
       const end = start + chunk.byteLength
-      if (end > offsetBytes) parts.push(offsetBytes > start ? chunk.subarray(offsetBytes - start) : chunk)
+      if (end > offsetBytes && start < endBytes) {
+        parts.push(chunk.subarray(Math.max(0, offsetBytes - start), Math.min(end, endBytes) - start))
+      }
       start = end
     }
     return Buffer.concat(parts)

@@ -17,7 +17,8 @@ export function readKey(lines: readonly string[]): KeyReading {
   const [line, second] = lines
   if (line === undefined) return { kind: 'absent' }
   if (second !== undefined) return invalid('the header was sent twice; send exactly one key')
-  const value = line.trim()
+  // Optional white space around a field value is space and tab, nothing else (RFC 9110 §5.6.3).
+  const value = line.replace(/^[ \t]+|[ \t]+$/g, '')
   return value.startsWith('"') ? readQuoted(value) : readBare(value)
 }
 

@@ -24,6 +24,18 @@ export function parseRetryAfter(
   if (ms !== undefined) return ms
   const seconds = parseSeconds(headers.retryAfter)
   if (seconds !== undefined) return seconds * 1_000
-  const dateMs = headers.retryAfter === undefined ? Number.NaN : Date.parse(headers.retryAfter)
-  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs)
+  const dateMs = parseHttpDate(headers.retryAfter ?? '')
+  return dateMs === undefined ? undefined : Math.max(0, dateMs - nowMs)
+}
+
+/** `Sun, 06 Nov 1994 08:49:37 GMT` and its two obsolete forms; `Date.parse` alone takes almost anything for a date. */
+function parseHttpDate(text: string): number | undefined {
+  const time = String.raw`\d{2}:\d{2}:\d{2}`
+  const fixed = new RegExp(`^[A-Z][a-z]{2}, \\d{2} [A-Z][a-z]{2} \\d{4} ${time} GMT$`)
+  const rfc850 = new RegExp(`^[A-Z][a-z]{5,8}, \\d{2}-[A-Z][a-z]{2}-\\d{2} ${time} GMT$`)
+  const asctime = new RegExp(`^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \\d]\\d ${time} \\d{4}$`)
+  const value = text.trim()
+  const dated = fixed.test(value) || rfc850.test(value) ? value : asctime.test(value) ? `${value} GMT` : undefined
+  const ms = dated === undefined ? Number.NaN : Date.parse(dated)
+  return Number.isNaN(ms) ? undefined : ms
 }

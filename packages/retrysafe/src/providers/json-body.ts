@@ -33,9 +33,8 @@ function parse(text: string): unknown {
   }
 }
 
-/** OpenAI answers carry `"error": null` on success (Responses), so only an object counts. */
+/** Answers of success may carry `"error": null` (OpenAI Responses); SDKs raise on anything else. */
 function saysError(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const error: unknown = Reflect.get(value, 'error')
-  return typeof error === 'object' && error !== null
+  return Boolean(Reflect.get(value, 'error'))
 }

@@ -41,9 +41,7 @@ export function watchOpenAiChatStream(): AnswerWatcher {
 
 /** Parsing every chunk would cost more than all else; inside a JSON string these names stand with escaped quotes. */
 function mayMatter(data: string): boolean {
-  return data.includes('"finish_reason"')
-    ? !/"finish_reason"\s*:\s*null/.test(data) || data.includes('"error"')
-    : data.includes('"error"')
+  return /"finish_reason"\s*:\s*"/.test(data) || data.includes('"error"')
 }
 
 function parse(text: string): unknown {
@@ -55,7 +53,7 @@ function parse(text: string): unknown {
 }
 
 function hasError(value: unknown): boolean {
-  return isObject(value) && isObject(value['error'])
+  return isObject(value) && Boolean(value['error'])
 }
 
 function hasFinishReason(value: unknown): boolean {

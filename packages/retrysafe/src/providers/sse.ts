@@ -21,6 +21,7 @@ export class SseScanner {
   #line: Uint8Array[] = []
   #lineBytes = 0
   #readBytes = 0
+  #lineAtBytes = 0
   #afterReturn = false
   #name = ''
   #data: string | undefined
@@ -38,40 +39,42 @@ export class SseScanner {
     for (;;) {
       const end = endOfLine(bytes, start)
       if (end === -1) break
-      this.#keep(bytes.subarray(start, end))
+      this.#keep(bytes.subarray(start, end), start)
       const crlf = bytes[end] === carriageReturn && bytes[end + 1] === lineFeed
       this.#afterReturn = bytes[end] === carriageReturn && end + 1 === bytes.byteLength
       start = end + (crlf ? 2 : 1)
-      this.#endLine(this.#readBytes + start)
+      this.#endLine()
     }
-    this.#keep(bytes.subarray(start))
+    this.#keep(bytes.subarray(start), start)
     this.#readBytes += bytes.byteLength
   }
 
   /** A stream may end right after its last line, without the blank one. */
   end(): void {
-    if (this.#lineBytes > 0) this.#endLine(this.#readBytes)
+    if (this.#lineBytes > 0) this.#endLine()
     this.#dispatch()
   }
 
-  #keep(bytes: Uint8Array): void {
+  /** @param at where these bytes stand in the chunk */
+  #keep(bytes: Uint8Array, at: number): void {
     if (bytes.byteLength === 0) return
+    if (this.#lineBytes === 0) this.#lineAtBytes = this.#readBytes + at
     if (this.#lineBytes < maxLineBytes) this.#line.push(bytes)
     this.#lineBytes += bytes.byteLength
   }
 
-  /** @param nextAtBytes where the next line begins */
-  #endLine(nextAtBytes: number): void {
+  #endLine(): void {
     const line = this.#line.length === 1 ? this.#line[0] : Buffer.concat(this.#line)
     this.#line = []
     this.#lineBytes = 0
     if (line === undefined || line.byteLength === 0) {
       this.#dispatch()
-      this.#eventAtBytes = nextAtBytes
+      this.#eventAtBytes = undefined
       return
     }
-    this.#eventAtBytes ??= 0
-    this.#field(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('utf8'))
+    this.#eventAtBytes ??= this.#lineAtBytes
+    const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('utf8')
+    this.#field(this.#lineAtBytes === 0 && text.startsWith('\uFEFF') ? text.slice(1) : text)
   }
 
   #field(line: string): void {

@@ -15,33 +15,40 @@ const forms = 'memory:'
  * const store = await openStore('memory:?max-bytes=64mb')
  */
 export async function openStore(url: string): Promise<Store> {
-  if (!URL.canParse(url)) throw invalid(url, `it is no URL; it takes ${forms}`)
+  // The URL may hold a password, anywhere: no message shows more of it than its scheme.
+  if (!URL.canParse(url)) throw invalid(`it is no URL; it takes ${forms}`)
   const parsed = new URL(url)
   switch (parsed.protocol) {
     case 'memory:':
-      return openMemory(url, parsed)
+      return openMemory(parsed)
     default:
-      throw invalid(url, `no store goes by ${parsed.protocol} ; it takes ${forms}`)
+      throw invalid(`no store goes by ${parsed.protocol} ; it takes ${forms}`)
   }
 }
 
-function openMemory(url: string, parsed: URL): Store {
-  if (parsed.pathname !== '' || parsed.host !== '') throw invalid(url, 'memory: takes no path')
+function openMemory(parsed: URL): Store {
+  if (parsed.pathname !== '' || parsed.host !== '') throw invalid('memory: takes no path')
   const options: { maxEntries?: number; maxBytes?: number } = {}
   for (const [name, value] of parsed.searchParams) {
-    const number = name === 'max-entries' ? Number(value) : parseSize(value)
-    if (number === undefined || !Number.isSafeInteger(number) || number < 1) {
-      throw invalid(url, `${name} must be a positive number`)
+    switch (name) {
+      case 'max-entries':
+        options.maxEntries = positive(name, Number(value))
+        break
+      case 'max-bytes':
+        options.maxBytes = positive(name, parseSize(value))
+        break
+      default:
+        throw invalid(`memory: does not know ${name.slice(0, 40)}; it takes max-entries and max-bytes`)
     }
-    if (name === 'max-entries') options.maxEntries = number
-    else if (name === 'max-bytes') options.maxBytes = number
-    else throw invalid(url, `memory: does not know ${name}; it takes max-entries and max-bytes`)
   }
   return memoryStore(options)
 }
 
-/** The user and password of a store URL are secrets: the message shows neither. */
-function invalid(url: string, reason: string): RetrysafeError {
-  const shown = url.replace(/\/\/[^@/]*@/, '//***@').slice(0, 200)
-  return new RetrysafeError('CONFIG_INVALID', `store ${JSON.stringify(shown)}: ${reason}`)
+function positive(name: string, number: number | undefined): number {
+  if (number !== undefined && Number.isSafeInteger(number) && number > 0) return number
+  throw invalid(`${name} must be a positive number`)
+}
+
+function invalid(reason: string): RetrysafeError {
+  return new RetrysafeError('CONFIG_INVALID', `the store's URL: ${reason}`)
 }

@@ -29,7 +29,8 @@ beforeEach(async () => {
 describe('appending', () => {
   it('comes every 250 ms, at 16 KiB, and one at a time', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('x'))
     await time.advance(249)
     expect(faulty.count('append')).toBe(0)
@@ -53,7 +54,8 @@ describe('appending', () => {
 
   it('appends nothing when there is nothing', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     await time.advance(20_000)
     expect(faulty.count('append')).toBe(1)
   })
@@ -61,7 +63,8 @@ describe('appending', () => {
   it('loses no byte when appends fail and then succeed', async () => {
     faulty.next('append', { kind: 'reject' }, { kind: 'reject' })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     await time.advance(250)
     attempt.recording.write(Buffer.from('two '))
@@ -80,7 +83,8 @@ describe('appending', () => {
   it('doubles no byte when the answer of an append was lost', async () => {
     faulty.next('append', { kind: 'lose reply' })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     await time.advance(250)
     const there = await enterFollow(b.engine)
@@ -95,7 +99,8 @@ describe('appending', () => {
   it('doubles no byte when the answer was lost and nothing was added', async () => {
     faulty.next('append', { kind: 'lose reply' }, { kind: 'lose reply' })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one'))
     await time.advance(5_000)
     await attempt.complete()
@@ -105,7 +110,8 @@ describe('appending', () => {
   it('seals rightly when the answer of the last append was lost', async () => {
     faulty.next('append', { kind: 'lose reply' })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     await time.advance(250)
     attempt.recording.write(Buffer.from('two'))
@@ -115,7 +121,8 @@ describe('appending', () => {
 
   it('keeps the result out when the store has forgotten what it had', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     await time.advance(250)
     faulty.next('append', { kind: 'answer', answer: { kind: 'gap', lengthBytes: 0 } })
@@ -127,7 +134,8 @@ describe('appending', () => {
 
   it('breaks the stream at once when it learns that the record is lost', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('old'))
     const here = await enterFollow(a.engine)
     time.jump(32_000)
@@ -154,7 +162,8 @@ describe('appending', () => {
           const two = await openManualEngine(clock, shared, { seed: 2 })
           const attempt = await enterRun(one.engine)
           for (const next of faults) weak.next('append', next ?? { kind: 'hold', until: Promise.resolve() })
-          attempt.recording.open(okHead, true)
+          attempt.recording.open(okHead)
+          attempt.recording.goLive()
           const here = await enterFollow(one.engine)
           const joining = two.engine.enter(callOf())
           const parts: Buffer[] = []

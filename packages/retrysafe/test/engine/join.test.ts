@@ -91,7 +91,7 @@ describe('a plain answer', () => {
     const attempt = await enterRun(a.engine)
     const here = a.engine.enter(callOf())
     const elsewhere = b.engine.enter(callOf())
-    attempt.recording.open(okHead, false)
+    attempt.recording.open(okHead)
     attempt.recording.write(Buffer.from('answer'))
     await time.advance(5_000)
     expect(await now(here)).toBe('pending')
@@ -107,7 +107,8 @@ describe('a plain answer', () => {
 describe('a stream', () => {
   it('gives a joiner of the same process the prefix at once, then the tail', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     const follower = await enterFollow(a.engine)
     expect(await follower.next()).toMatchObject({ kind: 'bytes', bytes: Buffer.from('one ') })
@@ -123,7 +124,8 @@ describe('a stream', () => {
 
   it('gives a joiner of another process what was appended, then the tail within 10 ms and a poll', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     await time.advance(250)
     const follower = await enterFollow(b.engine)
@@ -154,7 +156,8 @@ describe('a stream', () => {
           const one = await openManualEngine(clock, shared, { seed })
           const two = await openManualEngine(clock, shared, { seed: seed + 1 })
           const attempt = await enterRun(one.engine)
-          attempt.recording.open(okHead, true)
+          attempt.recording.open(okHead)
+          attempt.recording.goLive()
           const first = followRecording(attempt.recording, okHead, true)
           const whole: Uint8Array[] = []
           const write = (): void => {
@@ -214,7 +217,8 @@ describe('a stream', () => {
 
   it('serves a slow reader from the store once it has left the window, and never slows the writer', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const slow = await enterFollow(a.engine)
     const chunks = Array.from({ length: 40 }, (_, at) => Buffer.alloc(5_000, 65 + at))
     for (const chunk of chunks) {
@@ -230,7 +234,8 @@ describe('a stream', () => {
 
   it('breaks its readers when the run gave no outcome, here and elsewhere', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('half'))
     await time.advance(250)
     const here = await enterFollow(a.engine)
@@ -242,7 +247,8 @@ describe('a stream', () => {
 
   it('ends for its readers here when the answer was whole and said itself that it failed', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('data: {"error":{}}'))
     const here = await enterFollow(a.engine)
     await attempt.release('failed', { whole: true })
@@ -253,7 +259,8 @@ describe('a stream', () => {
     const faulty = faultyStore(store)
     const c = await openManualEngine(time, faulty.store, { seed: 3 })
     const attempt = await enterRun(c.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('data: {"error":{}}'))
     const here = await enterFollow(c.engine)
     const reply = gate()
@@ -269,7 +276,8 @@ describe('a stream', () => {
 describe('a follower from another process', () => {
   it('does not keep asking once it was closed while it waited', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     await time.advance(250)
     const follower = await enterFollow(b.engine)
     const next = follower.next()
@@ -285,7 +293,8 @@ describe('a follower from another process', () => {
     const deaf: Store = { ...store, subscribe: () => ({ close: () => {} }) }
     const c = await openManualEngine(time, deaf, { seed: 3 })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     await time.advance(250)
     const follower = await enterFollow(c.engine)
     const next = follower.next()

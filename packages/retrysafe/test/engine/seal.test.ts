@@ -33,7 +33,8 @@ const never = new Promise<void>(() => {})
 describe('the terminal bytes of a stream', () => {
   it('wait until complete is acknowledged', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const first = followRecording(attempt.recording, okHead, true)
     attempt.recording.hold(5)
     attempt.recording.write(Buffer.from('data [DONE]'))
@@ -54,7 +55,8 @@ describe('the terminal bytes of a stream', () => {
   it('wait at most a second for a store that does not answer', async () => {
     faulty.always('complete', { kind: 'hold', until: never })
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.hold(0)
     attempt.recording.write(Buffer.from('[DONE]'))
     const here = await enterFollow(a.engine)
@@ -69,7 +71,8 @@ describe('the terminal bytes of a stream', () => {
 
   it('are not shown in another process either before complete', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('data '))
     await time.advance(250)
     const there = await enterFollow(b.engine)
@@ -154,7 +157,8 @@ describe('complete', () => {
 
   it('waits for an append that is under way', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('one '))
     const request = gate()
     faulty.next('append', { kind: 'hold', until: request.until })

@@ -56,7 +56,8 @@ describe('a lease', () => {
 
   it('tells the run when an operator purged it', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const here = await enterFollow(a.engine)
     await store.purge(keyOf('k'), attempt.token.fence, { force: true })
     await time.advance(10_000)
@@ -70,7 +71,8 @@ describe('a lease', () => {
 describe('when another process takes over in mid-run', () => {
   it('breaks the followers of the old run, here and there, and never splices', async () => {
     const old = await enterRun(a.engine)
-    old.recording.open(okHead, true)
+    old.recording.open(okHead)
+    old.recording.goLive()
     old.recording.write(Buffer.from('old'))
     await time.advance(250)
     const here = await enterFollow(a.engine)
@@ -79,7 +81,8 @@ describe('when another process takes over in mid-run', () => {
     time.jump(32_000)
     const successor = await enterRun(b.engine)
     expect(successor.number).toBe(2)
-    successor.recording.open(okHead, true)
+    successor.recording.open(okHead)
+    successor.recording.goLive()
     successor.recording.write(Buffer.from('brand new'))
     await time.advance(1_000)
     expect(await there.next()).toEqual({ kind: 'broken' })
@@ -102,7 +105,8 @@ describe('when another process takes over in mid-run', () => {
     const successor = await enterRun(c.engine)
     await time.advance(2_000)
     expect(old.isStopped).toBe(true)
-    successor.recording.open(okHead, true)
+    successor.recording.open(okHead)
+    successor.recording.goLive()
     successor.recording.write(Buffer.from('new'))
     await time.advance(1_000)
     await successor.complete()
@@ -114,11 +118,13 @@ describe('when another process takes over in mid-run', () => {
 
   it('does not join its own old run when the store names another', async () => {
     const old = await enterRun(a.engine)
-    old.recording.open(okHead, true)
+    old.recording.open(okHead)
+    old.recording.goLive()
     old.recording.write(Buffer.from('old'))
     time.jump(32_000)
     const successor = await enterRun(b.engine)
-    successor.recording.open(okHead, true)
+    successor.recording.open(okHead)
+    successor.recording.goLive()
     successor.recording.write(Buffer.from('new'))
     const joining = a.engine.enter(callOf())
     await time.advance(1_000)
@@ -172,7 +178,8 @@ describe('when the owner dies', () => {
 
   it('breaks a follower of its stream in another process soon after lease and grace', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('half'))
     await time.advance(250)
     const there = await enterFollow(b.engine)

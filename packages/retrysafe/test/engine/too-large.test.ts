@@ -32,7 +32,8 @@ const mebibyte = 1_048_576
 describe('a result over maxResultBytes', () => {
   it('goes whole to its first reader, is completed without its body, and is refused afterwards', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const first = followRecording(attempt.recording, okHead, true)
     const chunks = Array.from({ length: 20 }, (_, at) => Buffer.alloc(100, 65 + at))
     for (const chunk of chunks) {
@@ -49,7 +50,8 @@ describe('a result over maxResultBytes', () => {
 
   it('keeps a result of exactly the limit', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.alloc(1_000, 0x61))
     await attempt.complete()
     expect(describeEntry(await b.engine.enter(callOf()))).toBe(`replay 200 "${'a'.repeat(1_000)}"`)
@@ -57,7 +59,8 @@ describe('a result over maxResultBytes', () => {
 
   it('slows the writer down when a mebibyte waits for the reader, and lets it go on as the reader reads', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const first = followRecording(attempt.recording, okHead, true)
     expect(attempt.recording.write(Buffer.alloc(mebibyte - 1))).toBe(true)
     expect(attempt.recording.write(Buffer.alloc(1))).toBe(false)
@@ -77,7 +80,8 @@ describe('a result over maxResultBytes', () => {
 
   it('lets the writer go on, and keeps nothing, when the reader has left', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const first = followRecording(attempt.recording, okHead, true)
     expect(attempt.recording.write(Buffer.alloc(2 * mebibyte))).toBe(false)
     let room = 0
@@ -94,7 +98,8 @@ describe('a result over maxResultBytes', () => {
   it('never slows the writer while the result is kept', async () => {
     const c = await openManualEngine(time, b.engine.store, { seed: 3 })
     const attempt = await enterRun(c.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     followRecording(attempt.recording, okHead, true)
     for (let at = 0; at < 20; at++) expect(attempt.recording.write(Buffer.alloc(mebibyte))).toBe(true)
   })
@@ -107,7 +112,8 @@ describe('a result over maxResultBytes', () => {
 
   it('breaks other readers of the same process rather than giving them anything else', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     const first = followRecording(attempt.recording, okHead, true)
     const other = await enterFollow(a.engine)
     attempt.recording.write(Buffer.alloc(2_000, 0x61))
@@ -118,7 +124,8 @@ describe('a result over maxResultBytes', () => {
 
   it('breaks a reader in another process that had only the head', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     await time.advance(250)
     const there = await enterFollow(b.engine)
     attempt.recording.write(Buffer.alloc(2_000, 0x61))
@@ -129,7 +136,8 @@ describe('a result over maxResultBytes', () => {
 
   it('breaks a reader in another process in mid-body', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.alloc(500, 0x61))
     await time.advance(250)
     const there = await enterFollow(b.engine)
@@ -142,7 +150,8 @@ describe('a result over maxResultBytes', () => {
   it('follows and replays a head that is longer than one read', async () => {
     const long = { ...okHead, headers: ['x-long', 'h'.repeat(80_000)] }
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(long, true)
+    attempt.recording.open(long)
+    attempt.recording.goLive()
     attempt.recording.write(Buffer.from('body'))
     await time.advance(250)
     const joining = b.engine.enter(callOf({ waitMs: 10_000 }))

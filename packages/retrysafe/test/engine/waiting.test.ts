@@ -77,7 +77,8 @@ describe('the wait', () => {
 
   it('does not bound a stream that has begun', async () => {
     const attempt = await enterRun(a.engine)
-    attempt.recording.open(okHead, true)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
     await time.advance(250)
     const followers = await Promise.all(engines().map(([, { engine }]) => engine.enter(callOf({ waitMs: 1_000 }))))
     await time.advance(60_000)
@@ -287,7 +288,7 @@ describe('after a failed run', () => {
 
 describe('a store out of reach', () => {
   it('begins nothing', async () => {
-    faulty.next('claim', { kind: 'reject' })
+    faulty.always('claim', { kind: 'reject' })
     await expect(b.engine.enter(callOf())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(b.engine.running).toBe(0)
   })

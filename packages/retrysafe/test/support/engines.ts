@@ -2,7 +2,7 @@ import type { Attempt } from '../../src/engine/attempt.ts'
 import type { Call, Entry } from '../../src/engine/claim.ts'
 import { type Engine, type EngineOptions, openEngine } from '../../src/engine/engine.ts'
 import type { Follower } from '../../src/engine/follower.ts'
-import type { OutcomeHead } from '../../src/engine/outcome.ts'
+import type { HttpHead } from '../../src/engine/outcome.ts'
 import type { Store } from '../../src/engine/store.ts'
 import type { ManualProcess, ManualTime } from './manual-time.ts'
 import { day, fingerprintOf, keyOf, textOf } from './store-terms.ts'
@@ -40,7 +40,7 @@ export function callOf(change: Partial<Call> = {}): Call {
   }
 }
 
-export const okHead: OutcomeHead = { kind: 'http', status: 200, headers: ['content-type', 'text/plain'], kept: true }
+export const okHead: HttpHead = { kind: 'http', status: 200, headers: ['content-type', 'text/plain'] }
 
 /** Enters and must run. */
 export async function enterRun(engine: Engine, change: Partial<Call> = {}): Promise<Attempt> {
@@ -70,6 +70,7 @@ export function describe(entry: Entry | 'pending'): string {
     case 'run':
     case 'follow':
     case 'left':
+    case 'none':
       return entry.kind
     case 'replay': {
       const { body, head } = entry.replay
@@ -94,7 +95,7 @@ export async function readAll(follower: Follower): Promise<{ text: string; endin
 
 /** Runs a whole plain answer. */
 export async function runPlain(attempt: Attempt, text: string): Promise<'sealed' | 'lost'> {
-  attempt.recording.open(okHead, false)
+  attempt.recording.open(okHead)
   attempt.recording.write(Buffer.from(text))
   return attempt.complete()
 }

@@ -25,6 +25,16 @@ export interface Entry {
 /** What a record costs beside its log: row, label, map and heap entries; measured with 100,000 records, rounded up. */
 const entryBytes = 1_024
 
+/** So many names of freed records are let be. */
+const spareNames = 1_024
+
+/** What a step costs beside its value. */
+const stepBytes = 256
+
+function costOf(step: StoredStep | undefined): number {
+  return step === undefined ? 0 : stepBytes + (step.value?.byteLength ?? 0)
+}
+
 /** All records, counted against the bounds, with the order in which they expire. */
 export class Entries {
   readonly #byKey = new Map<StoreKey, Entry>()
@@ -47,8 +57,9 @@ export class Entries {
     return this.#bytes
   }
 
-  isFull(): boolean {
-    return this.#byKey.size >= this.#maxEntries || this.#bytes + entryBytes > this.#maxBytes
+  /** Whether so many records more fit into both bounds. */
+  hasRoom(records: number): boolean {
+    return this.#byKey.size + records <= this.#maxEntries && this.#bytes + records * entryBytes <= this.#maxBytes
   }
 
   get(key: StoreKey): Entry | undefined {
@@ -77,9 +88,17 @@ export class Entries {
     if (row.expiresAtMs < entry.wokenAtMs) this.#wakeAt(entry, key)
   }
 
-  #wakeAt(entry: Entry, key: StoreKey): void {
-    entry.wokenAtMs = entry.row.expiresAtMs
-    this.#expiry.push(entry.row.expiresAtMs, key)
+  #wakeAt(entry: Entry, key: StoreKey, atMs = entry.row.expiresAtMs): void {
+    entry.wokenAtMs = atMs
+    this.#expiry.push(atMs, key)
+    this.#dropStaleNames()
+  }
+
+  /** Freed records leave their names behind; when those outnumber the others, the heap is made anew. */
+  #dropStaleNames(): void {
+    if (this.#expiry.size <= 2 * this.#byKey.size + spareNames) return
+    this.#expiry.clear()
+    for (const [key, entry] of this.#byKey) this.#expiry.push(entry.wokenAtMs, key)
   }
 
   delete(key: StoreKey): void {
@@ -88,6 +107,7 @@ export class Entries {
     this.#dropSteps(entry)
     this.#bytes -= entryBytes + entry.log.lengthBytes
     this.#byKey.delete(key)
+    this.#dropStaleNames()
   }
 
   /** Cuts the log to `offsetBytes`, then adds `bytes`. */
@@ -105,22 +125,22 @@ export class Entries {
   }
 
   #dropSteps(entry: Entry): void {
-    for (const step of entry.steps.values()) this.#bytes -= step.value?.byteLength ?? 0
+    for (const step of entry.steps.values()) this.#bytes -= costOf(step)
     entry.steps.clear()
   }
 
   putStep(key: StoreKey, id: string, step: StoredStep): void {
     const entry = this.#byKey.get(key)
     if (entry === undefined) return
-    this.#bytes += (step.value?.byteLength ?? 0) - (entry.steps.get(id)?.value?.byteLength ?? 0)
+    this.#bytes += costOf(step) - costOf(entry.steps.get(id))
     entry.steps.set(id, step)
   }
 
   /** Removes at most `limit` expired entries. */
   sweep(limit: number, now: StoreTime, removed: (key: StoreKey) => void): number {
     let count = 0
-    // Stale names cost a look each, so looks are bounded too.
-    for (let looks = 0; count < limit && looks < 4 * limit; looks++) {
+    // Names of freed records cost a look each; there are never many more of them than of others.
+    for (let looks = 0; count < limit && looks < 4 * limit + spareNames; looks++) {
       const key = this.#expiry.popDue(now.wallMs)
       if (key === undefined) return count
       const entry = this.#byKey.get(key)
@@ -133,8 +153,7 @@ export class Entries {
         this.#wakeAt(entry, key)
       } else {
         // Past its expiry under a live lease: its next renewal moves the expiry; look again in a second.
-        entry.wokenAtMs = now.wallMs + 1_000
-        this.#expiry.push(entry.wokenAtMs, key)
+        this.#wakeAt(entry, key, now.wallMs + 1_000)
       }
     }
     return count

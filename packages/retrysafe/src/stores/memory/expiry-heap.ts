@@ -2,6 +2,14 @@
 export class ExpiryHeap<Name> {
   readonly #entries: { atMs: number; name: Name }[] = []
 
+  get size(): number {
+    return this.#entries.length
+  }
+
+  clear(): void {
+    this.#entries.length = 0
+  }
+
   push(atMs: number, name: Name): void {
     const entries = this.#entries
     let at = entries.length

@@ -14,9 +14,10 @@ export class Pairs {
   readonly #offers = new Map<string, Offered[]>()
 
   offer(pairKey: string, offer: PairOffer, nowMs: number): void {
-    const live = this.#live(pairKey, nowMs).filter(
-      held => !(held.offer.key === offer.key && held.offer.fence === offer.fence && held.offer.count === offer.count),
-    )
+    const live = this.#live(pairKey, nowMs)
+    const { key, fence, count } = offer
+    // Arrived again, perhaps after it was taken: it stays taken.
+    if (live.some(held => held.offer.key === key && held.offer.fence === fence && held.offer.count === count)) return
     live.unshift({ offer, untilMs: nowMs + offer.ttlMs })
     this.#offers.set(pairKey, live.slice(0, maxOffers))
   }

@@ -1,12 +1,19 @@
 import type { StoreKey, Token } from '../../engine/record.ts'
 import type { StepPutAnswer, StepStartAnswer, StepTerms } from '../../engine/store.ts'
+import type { StoreTime } from '../row/row.ts'
 import { isRunningMine } from '../row/write.ts'
 import type { Entries } from './entries.ts'
 
 /** Begins a step, or answers what it gave before. Sent twice by the same attempt, it has begun once. */
-export function startStep(entries: Entries, key: StoreKey, token: Token, terms: StepTerms): StepStartAnswer {
+export function startStep(
+  entries: Entries,
+  key: StoreKey,
+  token: Token,
+  terms: StepTerms,
+  now: StoreTime,
+): StepStartAnswer {
   const entry = entries.get(key)
-  if (entry === undefined || !isRunningMine(entry.row, token)) return { kind: 'lost' }
+  if (entry === undefined || !isRunningMine(entry.row, token, now)) return { kind: 'lost' }
   const stored = entry.steps.get(terms.id)
   if (stored === undefined) {
     entries.put(key, { ...entry.row, steps: entry.row.steps + 1 })
@@ -30,9 +37,10 @@ export function storeStep(
   key: StoreKey,
   token: Token,
   step: { id: string; value: Uint8Array },
+  now: StoreTime,
 ): StepPutAnswer {
   const entry = entries.get(key)
-  if (entry === undefined || !isRunningMine(entry.row, token)) return { kind: 'lost' }
+  if (entry === undefined || !isRunningMine(entry.row, token, now)) return { kind: 'lost' }
   const stored = entry.steps.get(step.id)
   if (stored === undefined) return { kind: 'lost' }
   if (stored.value === undefined) {

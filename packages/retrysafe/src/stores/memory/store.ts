@@ -13,7 +13,7 @@ import {
 import { processSurroundings } from '../../engine/surroundings.ts'
 import { claimRow } from '../row/claim.ts'
 import { type OperatorAct, operateOnRow } from '../row/operator.ts'
-import { type Change, isExpired, type StoreTime, viewOf } from '../row/row.ts'
+import { type Change, isExpired, isLapsed, type StoreTime, viewOf } from '../row/row.ts'
 import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
 import { Counters } from './counters.ts'
 import { Entries, type Entry } from './entries.ts'
@@ -68,10 +68,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     return { ...answer, log: sealedLog(entry) }
   }
 
-  function makeRoom(now: StoreTime): void {
-    if (!entries.isFull()) return
-    sweep(1_000, now)
-    if (!entries.isFull()) return
+  function makeRoom(now: StoreTime, records = 1): void {
+    if (entries.hasRoom(records)) return
+    sweep(Math.max(1_000, records), now)
+    if (entries.hasRoom(records)) return
     throw new RetrysafeError(
       'STORE_FULL',
       `the memory store holds ${entries.size} records and about ${entries.bytes} bytes, its bound: raise maxEntries or maxBytes, or shorten the retention`,
@@ -84,12 +84,17 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   }
 
   function read(key: StoreKey, fence: number, offsetBytes: number, limitBytes: number): ReadAnswer {
+    const now = time()
     const entry = entries.get(key)
-    if (entry === undefined || isExpired(entry.row, time())) return { kind: 'ended', state: 'absent' }
-    const { state } = entry.row
-    if (entry.row.fence !== fence || (state !== 'running' && state !== 'completed')) return { kind: 'ended', state }
-    const bytes = entry.log.read(offsetBytes, limitBytes)
-    return { kind: 'bytes', bytes, lengthBytes: entry.log.lengthBytes, sealed: state === 'completed' }
+    if (entry === undefined || isExpired(entry.row, now)) return { kind: 'ended', state: 'absent', cooldownMs: 0 }
+    const { row, log } = entry
+    if (row.fence !== fence || (row.state !== 'running' && row.state !== 'completed')) {
+      const cooldownMs = row.state === 'open' ? Math.max(0, row.cooldownUntilMs - now.leaseMs) : 0
+      return { kind: 'ended', state: row.state, cooldownMs }
+    }
+    const sealed = row.state === 'completed'
+    const lapsed = !sealed && isLapsed(row, now)
+    return { kind: 'bytes', bytes: log.read(offsetBytes, limitBytes), lengthBytes: log.lengthBytes, sealed, lapsed }
   }
 
   function operate(key: StoreKey, fence: number, act: OperatorAct): OperatorAnswer {
@@ -116,7 +121,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     name: 'memory',
     traits: { crossProcess: false, transactional: false, mayLoseRows: false, pollMs: 100 },
     claim: async terms => claim(terms),
-    claimMany: async many => many.map(claim),
+    async claimMany(many) {
+      // All or none: answers of claims that were made must not get lost behind a later one's refusal.
+      const fresh = new Set(many.map(terms => terms.key).filter(key => entries.get(key) === undefined))
+      if (fresh.size > 0) makeRoom(time(), fresh.size)
+      return many.map(claim)
+    },
     async renew(key, token, terms) {
       const { answer, change } = renewRow(entries.get(key)?.row, token, terms, time(), hints.isFollowed(key))
       // Nobody follows a lease, so a renewal gives no hint, unless it says the canonical form that somebody waits for.
@@ -126,7 +136,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     async append(key, token, piece) {
       const entry = entries.get(key)
-      const { answer, change } = appendRow(entry?.row, token, piece, hints.isFollowed(key))
+      const { answer, change } = appendRow(entry?.row, token, piece, time(), hints.isFollowed(key))
       if (answer.kind === 'ok') entries.writeLog(key, piece.offsetBytes, piece.bytes)
       apply(key, change)
       return answer
@@ -144,10 +154,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
     subscribe: (key, hint) => hints.subscribe(key, hint),
-    stepStart: async (key, token, step) => startStep(entries, key, token, step),
-    stepPut: async (key, token, step) => storeStep(entries, key, token, step),
+    stepStart: async (key, token, step) => startStep(entries, key, token, step, time()),
+    stepPut: async (key, token, step) => storeStep(entries, key, token, step, time()),
     async stepGet(key, stepId) {
-      const value = entries.get(key)?.steps.get(stepId)?.value
+      const entry = entries.get(key)
+      const value = entry === undefined || isExpired(entry.row, time()) ? undefined : entry.steps.get(stepId)?.value
       return value === undefined ? { kind: 'absent' } : { kind: 'exists', value }
     },
     offer: async (pairKey, offer) => pairs.offer(pairKey, offer, clock.wallMs()),

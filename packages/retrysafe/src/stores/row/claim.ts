@@ -19,7 +19,15 @@ export interface ClaimStep {
 export function claimRow(row: Row | undefined, terms: ClaimTerms, now: StoreTime, freshFence: number): ClaimStep {
   if (row === undefined) return begin(undefined, terms, now, freshFence)
   if (row.state === 'running' && row.owner === terms.owner) return { answer: acquired(row), change: keep }
-  if (isExpired(row, now) || row.state === 'purged') return begin(row, terms, now, freshFence)
+  if (isExpired(row, now)) return begin(row, terms, now, freshFence)
+  // A claim that arrives again after its attempt has ended must not run a second time.
+  if (row.owner === terms.owner && row.state !== 'completed' && row.state !== 'unknown') {
+    return {
+      answer: { kind: 'cooling', leftMs: Math.max(1, row.cooldownUntilMs - now.leaseMs), fence: row.fence },
+      change: keep,
+    }
+  }
+  if (row.state === 'purged') return begin(row, terms, now, freshFence)
   const verdict = takesNewFingerprint(row) ? 'match' : compare(row, terms, now)
   if (verdict === 'mismatch') return { answer: { kind: 'mismatch' }, change: keep }
   if (verdict === 'undecided') return { answer: { kind: 'undecided', fence: row.fence }, change: keep }
@@ -33,9 +41,7 @@ function claimMatching(row: Row, terms: ClaimTerms, now: StoreTime, freshFence: 
     case 'unknown':
       return { answer: { kind: 'unknown', attempt: row.attempt }, change: keep }
     case 'open': {
-      // A claim that arrives again after its attempt was released must not run a second time.
-      const leftMs =
-        row.owner === terms.owner ? Math.max(1, row.cooldownUntilMs - now.leaseMs) : row.cooldownUntilMs - now.leaseMs
+      const leftMs = row.cooldownUntilMs - now.leaseMs
       if (leftMs > 0) return { answer: { kind: 'cooling', leftMs, fence: row.fence }, change: keep }
       if (takesNewFingerprint(row)) return begin(row, terms, now, freshFence)
       return row.attempt >= row.maxAttempts && row.steps === 0 ? giveUp(row, now) : next(row, terms, now, freshFence)
@@ -127,7 +133,8 @@ function giveUp(row: Row, now: StoreTime): ClaimStep {
 }
 
 function acquired(row: Row): RowClaimAnswer {
-  return { kind: 'acquired', token: { fence: row.fence, owner: row.owner }, attempt: row.attempt, sent: row.sent }
+  const { fence, owner, attempt, sent, onCrash } = row
+  return { kind: 'acquired', token: { fence, owner }, attempt, sent, onCrash }
 }
 
 function completed(row: Row, now: StoreTime): RowClaimAnswer {

@@ -10,20 +10,20 @@ import {
   type RenewAnswer,
   tombstoneMs,
 } from '../../engine/store.ts'
-import { type Change, keep, put, type Row, type StoreTime } from './row.ts'
+import { type Change, isExpired, keep, put, type Row, type StoreTime } from './row.ts'
 
 interface Step<Answer> {
   readonly answer: Answer
   readonly change: Change
 }
 
-/** The token decides every write; whether the lease has lapsed plays no part. */
-function isMine(row: Row | undefined, token: Token): row is Row {
-  return row !== undefined && row.fence === token.fence && row.owner === token.owner
+/** The token decides every write; whether the lease has lapsed plays no part. What has expired is nobody's. */
+function isMine(row: Row | undefined, token: Token, now: StoreTime): row is Row {
+  return row !== undefined && row.fence === token.fence && row.owner === token.owner && !isExpired(row, now)
 }
 
-export function isRunningMine(row: Row | undefined, token: Token): row is Row {
-  return isMine(row, token) && row.state === 'running'
+export function isRunningMine(row: Row | undefined, token: Token, now: StoreTime): row is Row {
+  return isMine(row, token, now) && row.state === 'running'
 }
 
 export function renewRow(
@@ -33,7 +33,7 @@ export function renewRow(
   now: StoreTime,
   followed: boolean,
 ): Step<RenewAnswer> {
-  if (!isRunningMine(row, token)) return { answer: { kind: 'lost' }, change: keep }
+  if (!isRunningMine(row, token, now)) return { answer: { kind: 'lost' }, change: keep }
   const renewed: Row = {
     ...row,
     canonical: row.canonical ?? terms.canonical,
@@ -44,8 +44,14 @@ export function renewRow(
   return { answer: { kind: 'ok', cancelled: row.cancelled, followed }, change: put(renewed) }
 }
 
-export function appendRow(row: Row | undefined, token: Token, piece: LogPiece, followed: boolean): Step<AppendAnswer> {
-  if (!isRunningMine(row, token)) return { answer: { kind: 'lost' }, change: keep }
+export function appendRow(
+  row: Row | undefined,
+  token: Token,
+  piece: LogPiece,
+  now: StoreTime,
+  followed: boolean,
+): Step<AppendAnswer> {
+  if (!isRunningMine(row, token, now)) return { answer: { kind: 'lost' }, change: keep }
   const endBytes = piece.offsetBytes + piece.bytes.byteLength
   if (piece.offsetBytes !== row.lengthBytes) {
     const answer = endBytes <= row.lengthBytes ? ({ kind: 'dup' } as const) : gap(row)
@@ -60,7 +66,7 @@ function gap(row: Row): AppendAnswer {
 }
 
 export function completeRow(row: Row | undefined, token: Token, piece: LogPiece, now: StoreTime): Step<CompleteAnswer> {
-  if (!isMine(row, token)) return { answer: 'lost', change: keep }
+  if (!isMine(row, token, now)) return { answer: 'lost', change: keep }
   if (row.state === 'completed') return { answer: 'dup', change: keep }
   // Unknown heals: its owner was given up, but nobody else has run since.
   if (row.state !== 'running' && row.state !== 'unknown') return { answer: 'lost', change: keep }
@@ -83,8 +89,8 @@ export function releaseRow(
   now: StoreTime,
 ): Step<ReleaseAnswer> {
   // Released before: deleted, or no longer running under the same token.
-  if (row === undefined) return { answer: 'ok', change: keep }
-  if (!isMine(row, token)) return { answer: 'lost', change: keep }
+  if (row === undefined || isExpired(row, now)) return { answer: 'ok', change: keep }
+  if (!isMine(row, token, now)) return { answer: 'lost', change: keep }
   if (row.state !== 'running') return { answer: row.state === 'completed' ? 'lost' : 'ok', change: keep }
   return { answer: 'ok', change: ended({ ...row, canonical: row.canonical ?? terms.canonical }, terms, now) }
 }
@@ -110,7 +116,8 @@ function givesUp(onCrash: CrashPolicy, hasSteps: boolean): boolean {
 }
 
 function open(row: Row, terms: ReleaseTerms, now: StoreTime, attempt: number): Row {
-  const livesMs = attempt > 0 || row.steps > 0 ? row.retentionMs : Math.max(openMs, terms.cooldownMs)
+  // A cooldown is kept in any case, and so is the count that it goes with.
+  const livesMs = Math.max(attempt > 0 || row.steps > 0 ? row.retentionMs : openMs, terms.cooldownMs)
   return {
     ...row,
     state: 'open',

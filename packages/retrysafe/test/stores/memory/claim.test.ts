@@ -29,6 +29,7 @@ describe('claim', () => {
       token: { fence: startWallMs * 1_000, owner: 'a' },
       attempt: 1,
       sent: true,
+      onCrash: 'rerun',
     })
     expect(await acquire(store, { key: keyOf('k2'), onCrash: 'fail' })).toMatchObject({ attempt: 1, sent: false })
   })

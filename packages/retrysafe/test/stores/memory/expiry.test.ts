@@ -23,7 +23,7 @@ describe('expiry', () => {
     expect(await store.claim(claimTerms({ owner: 'b' }))).toMatchObject({ kind: 'completed' })
     time.jump(1)
     expect(await store.get(k)).toBeUndefined()
-    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'absent' })
+    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'absent', cooldownMs: 0 })
     expect((await store.list({ limit: 10 })).records).toEqual([])
     expect(await acquire(store, { owner: 'b', raw: fingerprintOf('raw-2') })).toMatchObject({ attempt: 1 })
     expect((await store.get(k))?.lengthBytes).toBe(0)

@@ -177,11 +177,11 @@ describe('complete', () => {
 
 describe('read', () => {
   it('says how a generation ended', async () => {
-    expect(await store.read(k, 1, 0, 10)).toEqual({ kind: 'ended', state: 'absent' })
+    expect(await store.read(k, 1, 0, 10)).toEqual({ kind: 'ended', state: 'absent', cooldownMs: 0 })
     const token = await acquireToken(store)
-    expect(await store.read(k, token.fence + 1, 0, 10)).toEqual({ kind: 'ended', state: 'running' })
+    expect(await store.read(k, token.fence + 1, 0, 10)).toEqual({ kind: 'ended', state: 'running', cooldownMs: 0 })
     await store.release(k, token, { end: 'failed', cooldownMs: 0 })
-    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'open' })
+    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'open', cooldownMs: 0 })
   })
 
   it('gives nothing past the end', async () => {

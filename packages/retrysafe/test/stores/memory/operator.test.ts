@@ -44,7 +44,7 @@ describe('purge', () => {
     expect(await store.complete(k, token, piece(0, 'late'))).toBe('lost')
     expect(await store.append(k, token, piece(3, 'late'))).toEqual({ kind: 'lost' })
     expect(await store.renew(k, token, { leaseMs: 30_000 })).toEqual({ kind: 'lost' })
-    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'purged' })
+    expect(await store.read(k, token.fence, 0, 10)).toEqual({ kind: 'ended', state: 'purged', cooldownMs: 0 })
     expect(await store.purge(k, token.fence, force)).toBe('absent')
     expect((await store.get(k))?.state).toBe('purged')
   })

@@ -57,7 +57,7 @@ describe('takeover', () => {
     time.jump(32_000)
     const second = await acquireToken(store, { owner: 'b' })
     expect(await store.read(k, second.fence, 0, 100)).toMatchObject({ kind: 'bytes', lengthBytes: 0, sealed: false })
-    expect(await store.read(k, first.fence, 0, 100)).toEqual({ kind: 'ended', state: 'running' })
+    expect(await store.read(k, first.fence, 0, 100)).toEqual({ kind: 'ended', state: 'running', cooldownMs: 0 })
     expect(await store.append(k, second, piece(0, 'new'))).toMatchObject({ kind: 'ok', lengthBytes: 3 })
   })
 
