@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { connectionTokens, headerNames, isHopByHop, isOurs, isReplayable } from 'retrysafe/internal/protocol/headers'
+import { connectionTokens, headerNames } from 'retrysafe/internal/protocol/headers'
+import { headerNameOf } from './header-names.ts'
 import { mediaTypeOf } from './request-head.ts'
 
 /** All that the gateway needs of an upstream's answer head. */
@@ -23,13 +24,13 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
   const dropped = connectionTokens(first(parsed.connection))
   const raw = Array.isArray(rawHeaders) ? rawHeaders : []
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    const rawName = String(raw[at])
-    const value = Buffer.isBuffer(raw[at + 1]) ? raw[at + 1].toString('latin1') : String(raw[at + 1])
-    const name = rawName.toLowerCase()
-    if (isHopByHop(name) || dropped.has(name) || isOurs(name)) continue
+    const rawName = text(raw[at])
+    const value = text(raw[at + 1])
+    const { name, hopByHop, ours, replayable: isKept } = headerNameOf(rawName)
+    if (hopByHop || ours || dropped.has(name)) continue
     if (name === 'content-length' || name === headerNames.age) continue
     headers.push(rawName, value)
-    if (isReplayable(name)) replayable.push(rawName, value)
+    if (isKept) replayable.push(rawName, value)
   }
   const length = first(parsed['content-length'])
   const contentLength = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
@@ -56,6 +57,11 @@ export function decodedHead(head: AnswerHead): AnswerHead {
 function encodingOf(value: string | undefined): string | undefined {
   const encoding = value?.trim().toLowerCase()
   return encoding === '' || encoding === 'identity' ? undefined : encoding
+}
+
+/** Header bytes as they are: Latin-1 keeps each of them. */
+function text(bytes: unknown): string {
+  return Buffer.isBuffer(bytes) ? bytes.toString('latin1') : String(bytes)
 }
 
 function isChunked(parsed: IncomingHttpHeaders): boolean {

@@ -29,12 +29,12 @@ export function readBody(
       resolve({ kind: 'too large', lengthBytes })
     }
     request.on('data', onData)
-    request.once('end', () => {
+    request.on('end', () => {
       const [only, second] = chunks
       resolve({ kind: 'body', bytes: second === undefined ? (only ?? empty) : Buffer.concat(chunks, lengthBytes) })
     })
     // Also after 'end'; then it is resolved already.
-    request.once('close', () => resolve({ kind: 'left' }))
+    request.on('close', () => resolve({ kind: 'left' }))
   })
 }
 

@@ -137,7 +137,7 @@ async function run(
     recordStatus,
     surroundings: processSurroundings,
   })
-  const headers = ['Accept-Encoding', 'identity', ...withoutAcceptEncoding(head.forward)]
+  const headers = ['Accept-Encoding', 'identity', ...head.forward]
   parts.upstream.send({ method: request.method ?? 'POST', target: request.url ?? '/', headers, body }, intake)
   const served = await result
   if (served.kind !== 'recording') return served
@@ -180,10 +180,6 @@ function callOf({ config, engine, upstream }: ProxyParts, keyed: KeyedRequest, t
       return gone.signal
     },
   }
-}
-
-function withoutAcceptEncoding(headers: readonly string[]): string[] {
-  return headers.filter((_, at) => (headers[at & ~1] ?? '').toLowerCase() !== 'accept-encoding')
 }
 
 function noticeOf(outcome: OutcomeWord, key: string): KeyNotice {

@@ -26,6 +26,7 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
   const body = await bodyOf(request, head)
   if (body === 'left') return
   const headers = [...head.forward]
+  if (head.acceptEncoding !== undefined) headers.push('Accept-Encoding', head.acceptEncoding)
   if (body instanceof PassThrough && head.contentLength !== undefined) {
     headers.push('Content-Length', String(head.contentLength))
   }

@@ -1,10 +1,12 @@
-import { connectionTokens, isHopByHop, isOurs } from 'retrysafe/internal/protocol/headers'
+import { connectionTokens } from 'retrysafe/internal/protocol/headers'
 import type { WaitHeaders } from 'retrysafe/internal/protocol/wait'
+import { headerNameOf } from './header-names.ts'
 
 /** All that the gateway needs of a request's head, read in one pass. */
 export interface RequestHead {
-  /** Names and values in turn, for the upstream: neither hop-by-hop nor ours, no framing. */
+  /** Names and values in turn, for the upstream: neither hop-by-hop nor ours, no framing, no accepted encodings. */
   readonly forward: string[]
+  readonly acceptEncoding: string | undefined
   /** The lines of each key header that is there, by its lower-case name. */
   readonly keyLines: ReadonlyMap<string, readonly string[]>
   /** `name=value`, in a fixed order whatever the order sent. */
@@ -34,7 +36,7 @@ const countedHeaders = new Set([
 ])
 
 /** Set anew for the way to the upstream. */
-const replaced = new Set(['host', 'content-length', 'expect'])
+const replaced = new Set(['host', 'content-length', 'expect', 'accept-encoding'])
 
 /** @param names lower case: the headers that may carry a key, and the one that names the tenant */
 export function readRequestHead(
@@ -45,17 +47,15 @@ export function readRequestHead(
   const forward: string[] = []
   const keyLines = new Map<string, string[]>()
   const counted: string[] = []
-  let dropped: ReadonlySet<string> | undefined
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const rawName = rawHeaders[at] ?? ''
     const value = rawHeaders[at + 1] ?? ''
-    const name = rawName.toLowerCase()
+    const { name, hopByHop, ours } = headerNameOf(rawName)
     const before = values.get(name)
     values.set(name, before === undefined ? value : `${before}, ${value}`)
-    if (names.keys.includes(name)) keyLines.set(name, [...(keyLines.get(name) ?? []), value])
+    if (names.keys.includes(name)) addLine(keyLines, name, value)
     if (countedHeaders.has(name)) counted.push(`${name}: ${value}`)
-    if (name === 'connection') dropped = connectionTokens(values.get(name))
-    if (!isHopByHop(name) && !isOurs(name) && !replaced.has(name)) forward.push(rawName, value)
+    if (!hopByHop && !ours && !replaced.has(name)) forward.push(rawName, value)
   }
   const credentials: string[] = []
   for (const name of credentialHeaders) {
@@ -63,10 +63,11 @@ export function readRequestHead(
     if (value !== undefined) credentials.push(`${name}=${value}`)
   }
   return {
-    forward: dropped === undefined ? forward : withoutNames(forward, dropped),
+    forward: withoutNames(forward, connectionTokens(values.get('connection'))),
+    acceptEncoding: values.get('accept-encoding'),
     keyLines,
     credentials,
-    counted: counted.sort(),
+    counted: counted.length > 1 ? counted.sort() : counted,
     mediaType: mediaTypeOf(values.get('content-type')),
     contentEncoding: (values.get('content-encoding') ?? '').toLowerCase(),
     contentLength: lengthOf(values.get('content-length')),
@@ -80,13 +81,15 @@ export function readRequestHead(
   }
 }
 
-/** `Connection` usually names only itself and `keep-alive`, which are gone already. */
+function addLine(lines: Map<string, string[]>, name: string, value: string): void {
+  const before = lines.get(name)
+  if (before === undefined) lines.set(name, [value])
+  else before.push(value)
+}
+
 function withoutNames(headers: string[], dropped: ReadonlySet<string>): string[] {
-  for (const name of dropped) {
-    if (!isHopByHop(name) && name !== 'close')
-      return headers.filter((_, at) => !dropped.has((headers[at & ~1] ?? '').toLowerCase()))
-  }
-  return headers
+  if (dropped.size === 0) return headers
+  return headers.filter((_, at) => !dropped.has((headers[at & ~1] ?? '').toLowerCase()))
 }
 
 /** Without parameters, lower case. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
-import { pause, type Surroundings } from 'retrysafe/internal/engine/clock'
+import { type Surroundings, within } from 'retrysafe/internal/engine/clock'
 import { cooldownMs } from 'retrysafe/internal/engine/cooldown'
 import { type Follower, followRecording } from 'retrysafe/internal/engine/follower'
 import type { HttpHead } from 'retrysafe/internal/engine/outcome'
@@ -201,7 +201,7 @@ export class Run implements AnswerSink {
     const { attempt } = this.#terms
     const own = phase.live
       ? undefined
-      : { head: phase.head, body: attempt.recording.tail.copy(0, Number.POSITIVE_INFINITY) }
+      : { head: phase.head, body: attempt.recording.tail.whole() }
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
       if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost', own })
@@ -232,12 +232,7 @@ export class Run implements AnswerSink {
     const { attempt, surroundings } = this.#terms
     const asked = head === undefined ? undefined : parseRetryAfter(head.retryAfter, surroundings.clock.wallMs())
     const rest = end === 'free' || end === 'cancelled' ? 0 : cooldownMs(asked, surroundings.random)
-    const waited = new AbortController()
-    await Promise.race([
-      attempt.release(end, { cooldownMs: rest, whole }),
-      pause(surroundings.timers, releaseWaitMs, waited.signal),
-    ])
-    waited.abort()
+    await within(attempt.release(end, { cooldownMs: rest, whole }), surroundings.timers, releaseWaitMs)
   }
 
   #refuse(problem: Problem): void {

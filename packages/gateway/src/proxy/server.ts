@@ -33,7 +33,7 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining'>): ProxyListene
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     answering++
-    response.once('close', answered)
+    response.on('close', answered)
     if (request.url?.startsWith('/_retrysafe/')) return serveHealth(request, response)
     travel(withDrain, request, response).catch(error => {
       parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)

@@ -1,14 +1,11 @@
 import type { Fingerprint } from '../fingerprint/fingerprint.ts'
-import type { Surroundings, Timer } from './clock.ts'
+import type { Surroundings } from './clock.ts'
 import type { Instant } from './instant.ts'
 import { Lease } from './lease.ts'
 import { persist } from './persist.ts'
 import type { AttemptEnd, CrashPolicy, StoreKey, Token } from './record.ts'
 import { Recording } from './recording.ts'
 import type { Store } from './store.ts'
-
-/** The owner tells its canonical fingerprint by itself after this, if no write has carried it. */
-const noteMs = 100
 
 export interface AttemptTerms {
   readonly store: Store
@@ -38,7 +35,6 @@ export class Attempt {
   readonly #lease: Lease
   #onStop: () => void = () => {}
   #stopped = false
-  #note: Timer | undefined
   #settled = false
   #ending = false
   #noted = false
@@ -46,20 +42,15 @@ export class Attempt {
 
   constructor(terms: AttemptTerms) {
     this.#terms = terms
-    const lost = (): void => {
-      if (!this.#ending) this.#lose()
-    }
-    this.recording = new Recording({ ...terms, lost })
-    const beatSays = (): { canonical?: Fingerprint } => (this.#noted ? this.recording.writer.canonical() : {})
-    this.#lease = new Lease(
-      { ...terms, beatSays },
-      {
-        renewed: said => said.canonical !== undefined && this.recording.writer.canonicalIsStored(),
-        lost,
-        cancelled: () => this.#cancel(),
-        followed: () => this.recording.writer.followedElsewhere(),
-      },
-    )
+    this.recording = new Recording(terms, () => this.#loseUnlessEnding())
+    this.#lease = new Lease(terms, {
+      beatSays: () => (this.#noted ? this.recording.writer.canonical() : {}),
+      aged: () => this.note(),
+      renewed: said => said.canonical !== undefined && this.recording.writer.canonicalIsStored(),
+      lost: () => this.#loseUnlessEnding(),
+      cancelled: () => this.#cancel(),
+      followed: () => this.recording.writer.followedElsewhere(),
+    })
   }
 
   get key(): StoreKey {
@@ -105,7 +96,6 @@ export class Attempt {
       if (answer.kind === 'busy' || this.#lease.isPastDeadline()) return this.#neverBegun()
     }
     if (this.#stopped) return 'lost'
-    this.#note = this.#terms.surroundings.timers.after(noteMs, () => this.note())
     return 'go'
   }
 
@@ -117,7 +107,6 @@ export class Attempt {
 
   /** Tells the store the canonical fingerprint now, and with every beat until it is there: somebody may wait for it. */
   note(): void {
-    this.#note?.cancel()
     this.#noted = true
     const says = this.recording.writer.canonical()
     if (says.canonical !== undefined && !this.#ending) this.#lease.renew(says).catch(() => {})
@@ -128,7 +117,7 @@ export class Attempt {
    */
   async complete(): Promise<'sealed' | 'lost'> {
     if (this.#stopped) return 'lost'
-    this.#beginEnd()
+    this.#ending = true
     const { early, stored } = this.recording.seal()
     void stored.then(answer => (answer === 'lost' ? this.#lose() : this.#settle()))
     return early
@@ -142,7 +131,7 @@ export class Attempt {
    */
   async release(end: AttemptEnd, options: { cooldownMs?: number; whole?: boolean } = {}): Promise<void> {
     if (this.#settled || this.#ending) return
-    this.#beginEnd()
+    this.#ending = true
     const { writer } = this.recording
     writer.stop()
     const { store, key, token, surroundings, closing } = this.#terms
@@ -153,15 +142,14 @@ export class Attempt {
     this.#settle()
   }
 
-  /** From here on only the ending step's own answer says whether the record is still ours. */
-  #beginEnd(): void {
-    this.#note?.cancel()
-    this.#ending = true
-  }
-
   /** The process is going away: others may take over at once. */
   async giveUp(): Promise<void> {
     await this.#lease.giveUp()
+  }
+
+  /** Once the attempt is ending, only the ending step's own answer says whether the record is still ours. */
+  #loseUnlessEnding(): void {
+    if (!this.#ending) this.#lose()
   }
 
   #cancel(): void {
@@ -184,7 +172,6 @@ export class Attempt {
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
-    this.#note?.cancel()
     this.#lease.end()
     this.#terms.settled(this)
   }

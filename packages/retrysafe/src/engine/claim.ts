@@ -6,7 +6,7 @@ import { type Follower, followRecording, openStoredLog } from './follower.ts'
 import { type Instant, instant } from './instant.ts'
 import type { CrashPolicy, RecordLabel, StoreKey } from './record.ts'
 import { type RecordWatch, watchRecord } from './record-watch.ts'
-import { openReplay, type Replay } from './replay.ts'
+import { openPieces, openWhole, type Replay, type ReplayOpening } from './replay.ts'
 import type { ClaimAnswer, Store } from './store.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -71,7 +71,15 @@ export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   const claimant = new Claimant(port, call)
   try {
     for (;;) {
-      const entry = await claimant.claim()
+      const claimedAt = instant(port.surroundings.clock)
+      let answer: ClaimAnswer
+      try {
+        answer = await claimant.ask()
+      } catch (error) {
+        answer = await claimant.askAgain(error)
+      }
+      // What is clear at once stays clear of further promises: most calls end here.
+      const entry = claimant.atOnce(answer, claimedAt) ?? (await claimant.afterAll(answer))
       if (entry !== undefined) return entry
       if (call.signal?.aborted) return { kind: 'left' }
     }
@@ -95,29 +103,48 @@ class Claimant {
   constructor(port: ClaimPort, call: Call) {
     this.#port = port
     this.#call = call
-    this.#owner = Buffer.from(port.surroundings.random.bytes(16)).toString('base64url')
+    const random = port.surroundings.random.bytes(16)
+    this.#owner = Buffer.from(random.buffer, random.byteOffset, 16).toString('base64url')
     this.#startedMs = port.surroundings.clock.monotonicMs()
   }
 
-  /** One claim; `undefined` after a wait: claim again. */
-  async claim(): Promise<Entry | undefined> {
-    const claimedAt = instant(this.#port.surroundings.clock)
-    const answer = await this.#ask()
+  /** How the call goes on, where the claim's answer says it all. */
+  atOnce(answer: ClaimAnswer, claimedAt: Instant): Entry | undefined {
     switch (answer.kind) {
       case 'acquired':
-        return this.#start(this.#port.start(this.#call, answer, claimedAt))
-      case 'completed':
-        return this.#replay(answer)
+        if (this.#call.mayRun === false) return undefined
+        return { kind: 'run', attempt: this.#port.start(this.#call, answer, claimedAt) }
+      case 'completed': {
+        const opening = openWhole(answer)
+        return opening === undefined ? undefined : this.#replay(opening)
+      }
       case 'mismatch':
         return refused({ code: 'KEY_REUSED' })
       case 'unknown':
         return refused({ code: 'OUTCOME_UNKNOWN', attempt: answer.attempt })
+      default:
+        return undefined
+    }
+  }
+
+  /** What takes more than the claim; `undefined` after a wait: claim again. */
+  async afterAll(answer: ClaimAnswer): Promise<Entry | undefined> {
+    const { store, surroundings } = this.#port
+    switch (answer.kind) {
+      case 'acquired':
+        await store.release(this.#call.key, answer.token, { end: 'free', cooldownMs: 0 })
+        return { kind: 'none' }
+      case 'completed':
+        return this.#replay(await openPieces(store, this.#call.key, surroundings, answer))
       case 'undecided':
         return this.#decide(answer.fence)
       case 'cooling':
         return this.#coolDown(answer.fence, answer.leftMs)
       case 'running':
         return this.#join(answer.fence)
+      case 'mismatch':
+      case 'unknown':
+        return undefined
     }
   }
 
@@ -127,28 +154,19 @@ class Claimant {
     this.#waits = false
   }
 
-  /** Asks once more when no answer came: the claim may have been made, and asking again with the same owner is safe. */
-  async #ask(): Promise<ClaimAnswer> {
-    const { store } = this.#port
+  ask(): Promise<ClaimAnswer> {
     const { key, raw, leaseMs, retentionMs, onCrash, maxAttempts, label } = this.#call
     const said = { key, raw, owner: this.#owner, leaseMs, retentionMs, onCrash, maxAttempts, label }
-    const terms = this.#canonical === undefined ? said : { ...said, canonical: this.#canonical }
-    try {
-      return await store.claim(terms)
-    } catch (error) {
-      if (!isUnavailable(error)) throw error
-      return await store.claim(terms)
-    }
+    return this.#port.store.claim(this.#canonical === undefined ? said : { ...said, canonical: this.#canonical })
   }
 
-  async #start(attempt: Attempt): Promise<Entry> {
-    if (this.#call.mayRun !== false) return { kind: 'run', attempt }
-    await attempt.release('free')
-    return { kind: 'none' }
+  /** Asks once more when no answer came: the claim may have been made, and asking again with the same owner is safe. */
+  askAgain(error: unknown): Promise<ClaimAnswer> {
+    if (error instanceof RetrysafeError && error.code === 'STORE_UNAVAILABLE') return this.ask()
+    throw error
   }
 
-  async #replay(completed: Extract<ClaimAnswer, { kind: 'completed' }>): Promise<Entry | undefined> {
-    const opening = await openReplay(this.#port.store, this.#call.key, this.#port.surroundings, completed)
+  #replay(opening: ReplayOpening): Entry | undefined {
     switch (opening.kind) {
       case 'replay':
         return { kind: 'replay', replay: opening.replay, joined: this.#joined }
@@ -248,10 +266,6 @@ class Claimant {
   #leftMs(): number {
     return this.#call.waitMs - this.#waitedMs()
   }
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof RetrysafeError && error.code === 'STORE_UNAVAILABLE'
 }
 
 function refused(refusal: Refusal): Entry {

@@ -1,10 +1,11 @@
 import { createHmac, hash } from 'node:crypto'
+import { createKeyedHash, type KeyedHash } from '../fingerprint/keyed-hash.ts'
 import type { StoreKey } from './record.ts'
 
 /** Everything that is derived from the scope secret. Another secret makes other tenants and other fingerprints. */
 export interface Identity {
-  /** HMAC key for fingerprints. */
-  readonly fingerprintKey: Uint8Array
+  /** Keys the fingerprints. */
+  readonly fingerprintKey: KeyedHash
   /** Names the tenant of a caller by its credentials, which cannot be had back from it. Base64url, 43 characters. */
   tenantOf(credentials: readonly string[]): string
   /** Names a tenant that a trusted proxy or the server's own code vouches for. */
@@ -21,13 +22,12 @@ export interface Identity {
  */
 export function createIdentity(scopeSecret: Uint8Array): Identity {
   const derive = (use: string): Buffer => createHmac('sha256', scopeSecret).update(`retrysafe ${use} v1`).digest()
-  const tenantKey = derive('tenant')
-  const tenant = (fields: string): string => createHmac('sha256', tenantKey).update(fields).digest('base64url')
+  const tenantKey = createKeyedHash(derive('tenant'))
   return {
-    fingerprintKey: derive('fingerprint'),
+    fingerprintKey: createKeyedHash(derive('fingerprint')),
     check: derive('check'),
-    tenantOf: credentials => tenant(`credentials ${lengthPrefixed(credentials)}`),
-    tenantNamed: name => tenant(`named ${lengthPrefixed([name])}`),
+    tenantOf: credentials => tenantKey.digest(`credentials ${lengthPrefixed(credentials)}`),
+    tenantNamed: name => tenantKey.digest(`named ${lengthPrefixed([name])}`),
   }
 }
 

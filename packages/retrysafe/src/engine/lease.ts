@@ -3,6 +3,9 @@ import { elapsedMs, type Instant, instant } from './instant.ts'
 import type { StoreKey, Token } from './record.ts'
 import { graceMs, type LeaseChange, type RenewAnswer, type Store } from './store.ts'
 
+/** The owner tells its canonical fingerprint by itself after this, if no write has carried it. */
+const noteMs = 100
+
 export interface LeaseTerms {
   readonly store: Store
   readonly key: StoreKey
@@ -11,12 +14,14 @@ export interface LeaseTerms {
   readonly surroundings: Surroundings
   /** When the claim was sent, not when it was answered. */
   readonly claimedAt: Instant
-  /** What every beat says beside. */
-  readonly beatSays: () => Omit<LeaseChange, 'leaseMs'>
 }
 
 /** What the store tells the owner with a renewal. */
 export interface LeaseEvents {
+  /** What a beat says beside. */
+  beatSays(): Omit<LeaseChange, 'leaseMs'>
+  /** The lease is as old as `noteMs`: short calls never get there. */
+  aged(): void
   /** A renewal that said this was acknowledged. */
   renewed(said: Omit<LeaseChange, 'leaseMs'>): void
   lost(): void
@@ -30,14 +35,18 @@ export class Lease {
   readonly #events: LeaseEvents
   #countedFrom: Instant
   #beat: Timer | undefined
-  #beating: Promise<void> | undefined
+  #gaveUp = false
   #ended = false
 
   constructor(terms: LeaseTerms, events: LeaseEvents) {
     this.#terms = terms
     this.#events = events
     this.#countedFrom = terms.claimedAt
-    this.#beatIn(terms.leaseMs / 3)
+    // One timer for both: most calls are over before it first fires.
+    this.#beat = terms.surroundings.timers.after(noteMs, () => {
+      this.#beatIn(terms.leaseMs / 3 - noteMs)
+      events.aged()
+    })
   }
 
   /** Past this nothing new may begin (a mark, a step, a first dispatch): another process may be about to take over. */
@@ -51,6 +60,8 @@ export class Lease {
     const { store, key, token, leaseMs } = this.#terms
     const sentAt = instant(this.#terms.surroundings.clock)
     const answer = await store.renew(key, token, { ...change, leaseMs })
+    // A renewal that was on its way has undone the giving up.
+    if (this.#gaveUp) this.#renewToNothing().catch(() => {})
     if (this.#ended) return answer
     switch (answer.kind) {
       case 'ok':
@@ -74,21 +85,21 @@ export class Lease {
     this.#beat?.cancel()
   }
 
-  /** Lets others take over at once: this process is going away. A beat on its way may arrive later: then once more. */
+  /** Lets others take over at once: this process is going away. */
   async giveUp(): Promise<void> {
     this.end()
-    const { store, key, token } = this.#terms
-    const renewToNothing = (): Promise<unknown> => store.renew(key, token, { leaseMs: 0 })
-    await renewToNothing()
-    this.#beating?.then(renewToNothing).catch(() => {})
+    this.#gaveUp = true
+    await this.#renewToNothing()
+  }
+
+  async #renewToNothing(): Promise<void> {
+    await this.#terms.store.renew(this.#terms.key, this.#terms.token, { leaseMs: 0 })
   }
 
   #beatIn(delayMs: number): void {
     if (this.#ended) return
     this.#beat = this.#terms.surroundings.timers.after(delayMs, () => {
-      this.#beating = this.#renewAndGoOn().finally(() => {
-        this.#beating = undefined
-      })
+      void this.#renewAndGoOn()
     })
   }
 
@@ -96,7 +107,7 @@ export class Lease {
     const { leaseMs, surroundings } = this.#terms
     const retryMs = Math.min(leaseMs / 3, 1_000) * (0.5 + surroundings.random.unit() / 2)
     try {
-      const answer = await this.renew(this.#terms.beatSays())
+      const answer = await this.renew(this.#events.beatSays())
       this.#beatIn(answer.kind === 'busy' ? retryMs : leaseMs / 3)
     } catch {
       // The store is out of reach: the lease may still hold when it is back, so keep asking.

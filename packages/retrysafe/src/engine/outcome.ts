@@ -32,7 +32,7 @@ export function encodeHead(head: OutcomeHead): Uint8Array {
 /** @returns the head and where the body begins, or `undefined` while the head is not whole */
 export function decodeHead(log: Uint8Array): { head: OutcomeHead; bodyOffsetBytes: number } | undefined {
   if (log.byteLength < prefixBytes) return undefined
-  const bytes = Buffer.from(log.buffer, log.byteOffset, log.byteLength)
+  const bytes = Buffer.isBuffer(log) ? log : Buffer.from(log.buffer, log.byteOffset, log.byteLength)
   const bodyOffsetBytes = prefixBytes + bytes.readUInt32BE()
   if (bytes.byteLength < bodyOffsetBytes) return undefined
   return { head: JSON.parse(bytes.toString('utf8', prefixBytes, bodyOffsetBytes)) as OutcomeHead, bodyOffsetBytes }

@@ -1,4 +1,4 @@
-import { pause, type Surroundings } from './clock.ts'
+import { type Surroundings, within } from './clock.ts'
 import type { StoreKey } from './record.ts'
 import type { Store } from './store.ts'
 
@@ -37,9 +37,10 @@ export function watchRecord(
   return {
     async next(maxMs) {
       if (!hinted && !closed) {
-        const woken = new AbortController()
-        wake = () => woken.abort()
-        await pause(timers, Math.min(maxMs, store.traits.pollMs * (0.5 + random.unit())), woken.signal)
+        const woken = new Promise<void>(resolve => {
+          wake = resolve
+        })
+        await within(woken, timers, Math.min(maxMs, store.traits.pollMs * (0.5 + random.unit())))
       }
       hinted = false
       return !closed

@@ -14,8 +14,6 @@ const crowdedBytes = 1_048_576
 export interface RecordingTerms extends LogWriterTerms {
   /** Bytes of the body; beyond, the answer goes to its caller and is not kept. */
   readonly maxResultBytes: number
-  /** Called when the store says that the record is somebody else's. */
-  readonly lost: () => void
 }
 
 /** What whoever waits for the head learns. `lost`: another attempt has taken over. */
@@ -39,19 +37,16 @@ export class Recording {
   #primaryBytes: number | undefined = 0
   #roomMade: (() => void) | undefined
   #tellLost: (answer: 'lost') => void = () => {}
-  readonly #lost: Promise<'lost'>
 
-  constructor(terms: RecordingTerms) {
+  /** @param lost called when the store says that the record is somebody else's */
+  constructor(terms: RecordingTerms, lost: () => void) {
     this.#terms = terms
-    this.#lost = new Promise(resolve => {
-      this.#tellLost = resolve
-    })
     this.#writer = new LogWriter(terms, {
       visibleBytes: () => this.bodyOffsetBytes + this.tail.visibleBytes,
       copy: (offsetBytes, endBytes) => this.#copyLog(offsetBytes, endBytes),
       stored: logBytes => this.tail.drop(logBytes - this.bodyOffsetBytes - windowBytes),
       forgotten: () => this.#keepNoMore(),
-      lost: () => terms.lost(),
+      lost,
     })
   }
 
@@ -128,7 +123,11 @@ export class Recording {
   }
 
   async #sealEarly(stored: Promise<CompleteAnswer | undefined>): Promise<'sealed' | 'lost'> {
-    const answer = await within(Promise.race([stored, this.#lost]), this.#terms.surroundings.timers, sealWaitMs)
+    const known = new Promise<CompleteAnswer | undefined>(resolve => {
+      this.#tellLost = resolve
+      void stored.then(resolve)
+    })
+    const answer = await within(known, this.#terms.surroundings.timers, sealWaitMs)
     if (answer === 'lost') return 'lost'
     this.tail.end('sealed')
     this.#tellOpened()

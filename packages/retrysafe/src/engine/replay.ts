@@ -19,30 +19,28 @@ export type ReplayOpening = { kind: 'replay'; replay: Replay } | { kind: 'not ke
 
 type Completed = Extract<ClaimAnswer, { kind: 'completed' }>
 
-/** Opens a completed record; reads the store again only when the answer did not come with the claim. */
-export async function openReplay(
-  store: Store,
-  key: StoreKey,
-  surroundings: Surroundings,
-  completed: Completed,
-): Promise<ReplayOpening> {
-  const { fence, ageMs, log } = completed
-  if (log.bytes === undefined) {
-    const begin = await readLogHead({ store, key, fence })
-    if (begin.kind !== 'head') return { kind: 'gone' }
-    const { head } = begin
-    if (head.kind === 'not kept') return head
-    const lengthBytes = log.lengthBytes - begin.bodyOffsetBytes
-    const follower = followStored({ store, key, fence, surroundings }, { ...begin, head, lengthBytes })
-    return { kind: 'replay', replay: { head, ageMs, fence, lengthBytes, body: { kind: 'pieces', follower } } }
-  }
-  const decoded = decodeHead(log.bytes)
-  if (decoded === undefined) return { kind: 'gone' }
+/** Opens a completed record whose log came with the claim; `undefined` when it has to be read. */
+export function openWhole({ fence, ageMs, log }: Completed): ReplayOpening | undefined {
+  const decoded = log.bytes === undefined ? undefined : decodeHead(log.bytes)
+  if (log.bytes === undefined || decoded === undefined) return undefined
   const { head } = decoded
   if (head.kind === 'not kept') return head
   const bytes = log.bytes.subarray(decoded.bodyOffsetBytes)
-  return {
-    kind: 'replay',
-    replay: { head, ageMs, fence, lengthBytes: bytes.byteLength, body: { kind: 'whole', bytes } },
-  }
+  return { kind: 'replay', replay: { head, ageMs, fence, lengthBytes: bytes.byteLength, body: { kind: 'whole', bytes } } }
+}
+
+/** Opens a completed record by reading its head; the body follows piece by piece. */
+export async function openPieces(
+  store: Store,
+  key: StoreKey,
+  surroundings: Surroundings,
+  { fence, ageMs, log }: Completed,
+): Promise<ReplayOpening> {
+  const begin = await readLogHead({ store, key, fence })
+  if (begin.kind !== 'head') return { kind: 'gone' }
+  const { head } = begin
+  if (head.kind === 'not kept') return head
+  const lengthBytes = log.lengthBytes - begin.bodyOffsetBytes
+  const follower = followStored({ store, key, fence, surroundings }, { ...begin, head, lengthBytes })
+  return { kind: 'replay', replay: { head, ageMs, fence, lengthBytes, body: { kind: 'pieces', follower } } }
 }

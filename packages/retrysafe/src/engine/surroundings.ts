@@ -2,18 +2,12 @@ import { randomFillSync } from 'node:crypto'
 import type { Surroundings } from './clock.ts'
 
 /** Strong randomness costs the same for 4 KiB as for 16 bytes; every byte is given out once. */
-const pool = Buffer.alloc(4_096)
-let usedBytes = pool.byteLength
+let pool = Buffer.alloc(0)
 
 function poolBytes(length: number): Uint8Array {
-  if (length > pool.byteLength) return randomFillSync(Buffer.alloc(length))
-  if (usedBytes + length > pool.byteLength) {
-    randomFillSync(pool)
-    usedBytes = 0
-  }
-  const bytes = Buffer.from(pool.subarray(usedBytes, usedBytes + length))
-  pool.fill(0, usedBytes, usedBytes + length)
-  usedBytes += length
+  if (pool.byteLength < length) pool = randomFillSync(Buffer.allocUnsafeSlow(Math.max(4_096, length)))
+  const bytes = pool.subarray(0, length)
+  pool = pool.subarray(length)
   return bytes
 }
 

@@ -90,6 +90,12 @@ export class Tail {
     return Buffer.concat(parts)
   }
 
+  /** All of it, when nothing has left the window; not copied if it came in one piece. */
+  whole(): Uint8Array {
+    const [only, second] = this.#chunks
+    return only !== undefined && second === undefined ? only : Buffer.concat(this.#chunks)
+  }
+
   /** Resolves at the next change. Look after subscribing: changes before it are not told. */
   changed(): Promise<void> {
     this.#bell ??= makeBell()

@@ -1,5 +1,5 @@
-import { createHmac, type Hmac } from 'node:crypto'
 import { canonicalJson } from './json.ts'
+import type { KeyedHash } from './keyed-hash.ts'
 import { sortedQuery } from './query.ts'
 
 declare const fingerprintMark: unique symbol
@@ -26,20 +26,18 @@ export interface FingerprintInput {
 const version = '1'
 
 /** The bytes as sent, plus what counts of the head. Equal raw fingerprints are the same request. */
-export function rawFingerprint(key: Uint8Array, input: FingerprintInput): Fingerprint {
-  return finish(head(key, 'raw', input).update(input.body))
+export function rawFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
+  return finish(key.digest(`raw ${headOf(input)}`, input.body))
 }
 
 /**
  * The request as meant: JSON in its lossless canonical form. What claims to be JSON and is none counts by its bytes.
  * Equal canonical fingerprints are the same request, however it was spelled.
  */
-export function canonicalFingerprint(key: Uint8Array, input: FingerprintInput): Fingerprint {
-  const hmac = head(key, 'canonical', input)
+export function canonicalFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
   const json = isJson(input) ? canonicalJson(input.body) : undefined
-  return finish(
-    json?.kind === 'canonical' ? hmac.update('json ').update(json.bytes) : hmac.update('bytes ').update(input.body),
-  )
+  if (json?.kind === 'canonical') return finish(key.digest(`canonical json ${headOf(input)}`, json.bytes))
+  return finish(key.digest(`canonical bytes ${headOf(input)}`, input.body))
 }
 
 function isJson(input: FingerprintInput): boolean {
@@ -48,14 +46,13 @@ function isJson(input: FingerprintInput): boolean {
 }
 
 /** Length-prefixed, so that no field can spill into the next. */
-function head(key: Uint8Array, form: 'raw' | 'canonical', input: FingerprintInput): Hmac {
-  const fields = [form, input.method, input.path, sortedQuery(input.query), input.mediaType, input.contentEncoding]
+function headOf({ method, path, query, mediaType, contentEncoding, headers }: FingerprintInput): string {
   let text = ''
-  for (const field of fields) text += `${field.length}:${field}`
-  for (const header of input.headers) text += `${header.length}:${header}`
-  return createHmac('sha256', key).update(`${text};`)
+  for (const field of [method, path, sortedQuery(query), mediaType, contentEncoding]) text += `${field.length}:${field}`
+  for (const header of headers) text += `${header.length}:${header}`
+  return `${text};`
 }
 
-function finish(hmac: Hmac): Fingerprint {
-  return (version + hmac.digest('base64url')) as Fingerprint
+function finish(digest: string): Fingerprint {
+  return (version + digest) as Fingerprint
 }

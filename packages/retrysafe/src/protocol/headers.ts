@@ -48,9 +48,10 @@ const momentary = new Set([
 ])
 const momentaryPrefixes = ['access-control-', 'x-ratelimit-', 'ratelimit', 'x-rate-limit-', 'anthropic-ratelimit-']
 
-/** Names listed in `Connection` are hop-by-hop too (RFC 9110 §7.6.1). Lower case. */
+/** Names listed in `Connection` are hop-by-hop too (RFC 9110 §7.6.1). Lower case; without its own options. */
 export function connectionTokens(connection: string | undefined): ReadonlySet<string> {
-  if (connection === undefined) return none
+  // By far the most say one of these, and name no header with it.
+  if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return none
   return new Set(connection.split(',').map(token => token.trim().toLowerCase()))
 }
 const none: ReadonlySet<string> = new Set()

@@ -16,7 +16,8 @@ export interface StoredStep {
 export interface Entry {
   row: Row
   readonly log: ChunkLog
-  readonly steps: Map<string, StoredStep>
+  /** Made with the first step: most records have none. */
+  steps: Map<string, StoredStep> | undefined
   /** The earliest time at which the heap will name this entry. */
   wokenAtMs: number
   readonly number: number
@@ -72,7 +73,7 @@ export class Entries {
       this.#byKey.set(key, {
         row,
         log: new ChunkLog(),
-        steps: new Map(),
+        steps: undefined,
         wokenAtMs: row.expiresAtMs,
         number: this.#made++,
       })
@@ -125,13 +126,15 @@ export class Entries {
   }
 
   #dropSteps(entry: Entry): void {
+    if (entry.steps === undefined) return
     for (const step of entry.steps.values()) this.#bytes -= costOf(step)
-    entry.steps.clear()
+    entry.steps = undefined
   }
 
   putStep(key: StoreKey, id: string, step: StoredStep): void {
     const entry = this.#byKey.get(key)
     if (entry === undefined) return
+    entry.steps ??= new Map()
     this.#bytes += costOf(step) - costOf(entry.steps.get(id))
     entry.steps.set(id, step)
   }

@@ -25,9 +25,8 @@ export class Hints {
 
   /** Behind the current step, never inside it: a listener may call the store at once. */
   tell(key: StoreKey): void {
-    const listeners = this.#byKey.get(key)
-    if (listeners === undefined) return
-    for (const listener of [...listeners]) queueMicrotask(listener)
+    if (this.#byKey.size === 0) return
+    for (const listener of [...(this.#byKey.get(key) ?? [])]) queueMicrotask(listener)
   }
 
   close(): void {

@@ -14,7 +14,7 @@ export function startStep(
 ): StepStartAnswer {
   const entry = entries.get(key)
   if (entry === undefined || !isRunningMine(entry.row, token, now)) return { kind: 'lost' }
-  const stored = entry.steps.get(terms.id)
+  const stored = entry.steps?.get(terms.id)
   if (stored === undefined) {
     entries.put(key, { ...entry.row, steps: entry.row.steps + 1 })
     entries.putStep(key, terms.id, { input: terms.input, attempt: 1, fence: token.fence })
@@ -41,7 +41,7 @@ export function storeStep(
 ): StepPutAnswer {
   const entry = entries.get(key)
   if (entry === undefined || !isRunningMine(entry.row, token, now)) return { kind: 'lost' }
-  const stored = entry.steps.get(step.id)
+  const stored = entry.steps?.get(step.id)
   if (stored === undefined) return { kind: 'lost' }
   if (stored.value === undefined) {
     entries.putStep(key, step.id, { ...stored, value: step.value })

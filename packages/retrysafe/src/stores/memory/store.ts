@@ -49,12 +49,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
 
   const time = (): StoreTime => ({ leaseMs: clock.monotonicMs(), wallMs: clock.wallMs() })
 
-  function apply(key: StoreKey, change: Change): Entry | undefined {
-    if (change.kind === 'keep') return entries.get(key)
+  function apply(key: StoreKey, change: Change): void {
+    if (change.kind === 'keep') return
     if (change.kind === 'delete') entries.delete(key)
     else entries.put(key, change.row)
     hints.tell(key)
-    return entries.get(key)
   }
 
   function claim(terms: ClaimTerms): ClaimAnswer {
@@ -158,7 +157,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     stepPut: async (key, token, step) => storeStep(entries, key, token, step, time()),
     async stepGet(key, stepId) {
       const entry = entries.get(key)
-      const value = entry === undefined || isExpired(entry.row, time()) ? undefined : entry.steps.get(stepId)?.value
+      const value = entry === undefined || isExpired(entry.row, time()) ? undefined : entry.steps?.get(stepId)?.value
       return value === undefined ? { kind: 'absent' } : { kind: 'exists', value }
     },
     offer: async (pairKey, offer) => pairs.offer(pairKey, offer, clock.wallMs()),
