@@ -36,7 +36,7 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   })
   const upstream = openUpstream(config.upstream, config.upstreamTimeoutMs)
   let draining = false
-  const proxy = createProxy({ config, engine, upstream, log })
+  const proxy = createProxy({ config, engine, upstream, log, anonymous: isLoopback(config.host) })
   const admin = createAdmin({ engine, host: config.adminHost, token: config.adminToken, isReady: () => !draining })
 
   async function close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Identity } from 'retrysafe/internal/engine/identity'
 import { credentialParameter } from 'retrysafe/internal/fingerprint/query'
 import { type KeyReading, readKey } from 'retrysafe/internal/protocol/key'
@@ -24,6 +25,7 @@ export function readTenant(
   head: RequestHead,
   query: string,
   anonymous: boolean,
+  connection: Socket,
 ): string | undefined {
   switch (mode.kind) {
     case 'none':
@@ -33,9 +35,21 @@ export function readTenant(
     case 'credential': {
       const parameter = credentialOf(query)
       const credentials = parameter === undefined ? head.credentials : [...head.credentials, `?=${parameter}`]
-      return credentials.length === 0 && !anonymous ? undefined : identity.tenantOf(credentials)
+      return credentials.length === 0 && !anonymous ? undefined : tenantOn(connection, identity, credentials)
     }
   }
+}
+
+/** The tenant of the last request on a connection: most send the same credential again, and it goes when they go. */
+const lastTenants = new WeakMap<Socket, { credentials: string; tenant: string }>()
+
+function tenantOn(connection: Socket, identity: Identity, credentials: readonly string[]): string {
+  const joined = credentials.join('\n')
+  const last = lastTenants.get(connection)
+  if (last?.credentials === joined) return last.tenant
+  const tenant = identity.tenantOf(credentials)
+  lastTenants.set(connection, { credentials: joined, tenant })
+  return tenant
 }
 
 function credentialOf(query: string): string | undefined {

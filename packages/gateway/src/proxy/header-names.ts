@@ -8,7 +8,28 @@ export interface HeaderName {
   /** Ours: dropped when somebody else sends it. */
   readonly ours: boolean
   readonly replayable: boolean
+  /** Its place in `readNames`, or -1. */
+  readonly slot: number
 }
+
+/** Request headers whose values the gateway reads. */
+export const readNames = [
+  'authorization',
+  'x-api-key',
+  'api-key',
+  'x-goog-api-key',
+  'connection',
+  'accept-encoding',
+  'content-type',
+  'content-encoding',
+  'content-length',
+  'retrysafe-wait',
+  'prefer',
+  'x-stainless-timeout',
+  'x-stainless-read-timeout',
+] as const
+
+export type ReadName = (typeof readNames)[number]
 
 const maxNames = 2_048
 const known = new Map<string, HeaderName>()
@@ -18,8 +39,18 @@ export function headerNameOf(rawName: string): HeaderName {
   const found = known.get(rawName)
   if (found !== undefined) return found
   const name = rawName.toLowerCase()
-  const made = { name, hopByHop: isHopByHop(name), ours: isOurs(name), replayable: isReplayable(name) }
+  const made = {
+    name,
+    hopByHop: isHopByHop(name),
+    ours: isOurs(name),
+    replayable: isReplayable(name),
+    slot: slotOf(name),
+  }
   // Names come from outside: there is a bound to those that are remembered.
   if (known.size < maxNames) known.set(rawName, made)
   return made
+}
+
+function slotOf(name: string): number {
+  return (readNames as readonly string[]).indexOf(name)
 }

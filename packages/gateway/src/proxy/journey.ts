@@ -1,22 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
-import type { Call } from 'retrysafe/internal/engine/claim'
 import type { Engine } from 'retrysafe/internal/engine/engine'
-import { storeKey } from 'retrysafe/internal/engine/identity'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
-import {
-  canonicalFingerprint,
-  type Fingerprint,
-  type FingerprintInput,
-  rawFingerprint,
-} from 'retrysafe/internal/fingerprint/fingerprint'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
-import { type GatewayConfig, isLoopback } from '../config/config.ts'
+import type { GatewayConfig } from '../config/config.ts'
 import { readCallersKey, readTenant } from './caller.ts'
 import { type KeyNotice, sendLive, sendProblem, sendReplay, sendWhole } from './caller-response.ts'
 import { discard, readBody } from './incoming.ts'
+import { KeyedCall } from './keyed-call.ts'
 import { pass } from './pass.ts'
 import { missingTenant, problemOf, refuseError } from './refusal.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
@@ -28,6 +21,8 @@ export interface ProxyParts {
   readonly config: GatewayConfig
   readonly engine: Engine
   readonly upstream: Upstream
+  /** Callers without a credential are let in: only this machine can reach the listener. */
+  readonly anonymous: boolean
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }
@@ -66,7 +61,7 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
     return sendProblem(response, { code: 'KEY_MISSING', detail: `Send ${config.keyHeaders[0]} (--keyless require).` })
   }
   const { key } = reading
-  const tenant = readTenant(engine.identity, config.tenant, head, query, isLoopback(config.host))
+  const tenant = readTenant(engine.identity, config.tenant, head, query, parts.anonymous, request.socket)
   if (tenant === undefined)
     return refuse(response, key, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) })
 
@@ -78,7 +73,19 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
     return sendProblem(response, { code: 'BODY_TOO_LARGE', detail }, noticeOf('refused', key), gone)
   }
   const keyed: KeyedRequest = { request, response, head, key, path, body: body.bytes }
-  await perform(parts, keyed, callOf(parts, keyed, tenant, query)).catch(error => {
+  const { mediaType, contentEncoding, counted } = head
+  const method = request.method ?? 'POST'
+  const call = new KeyedCall({
+    config,
+    fingerprintKey: engine.identity.fingerprintKey,
+    upstream: upstream.name,
+    tenant,
+    key,
+    input: { method, path, query, headers: counted, mediaType, contentEncoding, body: body.bytes },
+    waitMs: waitBoundMs(head.wait, config.waitMs),
+    response,
+  })
+  await perform(parts, keyed, call).catch(error => {
     parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
     refuseError(response, error, noticeOf('refused', key))
   })
@@ -87,16 +94,19 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
 const draining: Problem = { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 }
 
 /** Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time. */
-async function perform(parts: ProxyParts, keyed: KeyedRequest, call: Call): Promise<void> {
+async function perform(parts: ProxyParts, keyed: KeyedRequest, call: KeyedCall): Promise<void> {
   const { response, key } = keyed
   let lost: Extract<RunResult, { kind: 'lost' }> | undefined
   for (;;) {
-    const entry = await parts.engine.enter(lost === undefined ? call : { ...call, mayRun: false })
+    const entry = await parts.engine.enter(call)
     switch (entry.kind) {
       case 'run': {
         const result = await run(parts, keyed, entry.attempt)
         if (result.kind === 'served') return
-        if (result.kind === 'lost') lost = result
+        if (result.kind === 'lost') {
+          lost = result
+          call.mayRun = false
+        }
         break
       }
       case 'replay':
@@ -150,36 +160,6 @@ function serveOwn({ response, key }: KeyedRequest, own: OwnAnswer | undefined): 
   if (own !== undefined) return sendWhole(response, own.head, own.body, noticeOf('executed', key))
   const detail = 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.'
   refuse(response, key, { code: 'IN_FLIGHT', detail, retryAfterMs: 1_000 })
-}
-
-function callOf({ config, engine, upstream }: ProxyParts, keyed: KeyedRequest, tenant: string, query: string): Call {
-  const { request, response, head, key, path, body } = keyed
-  const method = request.method ?? 'POST'
-  const { mediaType, contentEncoding, counted } = head
-  const input: FingerprintInput = { method, path, query, headers: counted, mediaType, contentEncoding, body }
-  let canonical: Fingerprint | undefined
-  let gone: AbortController | undefined
-  return {
-    key: storeKey(tenant, upstream.name, key),
-    raw: rawFingerprint(engine.identity.fingerprintKey, input),
-    canonical: () => (canonical ??= canonicalFingerprint(engine.identity.fingerprintKey, input)),
-    leaseMs: config.leaseMs,
-    retentionMs: config.retentionMs,
-    onCrash: config.onCrash,
-    maxAttempts: config.maxAttempts,
-    label: { key, operation: upstream.name, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) },
-    waitMs: waitBoundMs(head.wait, config.waitMs),
-    // Made only for those who wait.
-    get signal() {
-      if (gone === undefined) {
-        const controller = new AbortController()
-        gone = controller
-        if (response.destroyed) controller.abort()
-        else response.once('close', () => controller.abort())
-      }
-      return gone.signal
-    },
-  }
 }
 
 function noticeOf(outcome: OutcomeWord, key: string): KeyNotice {

@@ -1,6 +1,6 @@
 import { connectionTokens } from 'retrysafe/internal/protocol/headers'
 import type { WaitHeaders } from 'retrysafe/internal/protocol/wait'
-import { headerNameOf } from './header-names.ts'
+import { headerNameOf, type ReadName, readNames } from './header-names.ts'
 
 /** All that the gateway needs of a request's head, read in one pass. */
 export interface RequestHead {
@@ -43,42 +43,49 @@ export function readRequestHead(
   rawHeaders: readonly string[],
   names: { keys: readonly string[]; tenant: string | undefined },
 ): RequestHead {
-  const values = new Map<string, string>()
+  const values: (string | undefined)[] = Array(readNames.length).fill(undefined)
+  let tenantHeader: string | undefined
   const forward: string[] = []
   const keyLines = new Map<string, string[]>()
   const counted: string[] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const rawName = rawHeaders[at] ?? ''
     const value = rawHeaders[at + 1] ?? ''
-    const { name, hopByHop, ours } = headerNameOf(rawName)
-    const before = values.get(name)
-    values.set(name, before === undefined ? value : `${before}, ${value}`)
+    const { name, hopByHop, ours, slot } = headerNameOf(rawName)
+    if (slot !== -1) values[slot] = joined(values[slot], value)
+    if (name === names.tenant) tenantHeader = joined(tenantHeader, value)
     if (names.keys.includes(name)) addLine(keyLines, name, value)
     if (countedHeaders.has(name)) counted.push(`${name}: ${value}`)
     if (!hopByHop && !ours && !replaced.has(name)) forward.push(rawName, value)
   }
+  const read = (name: ReadName): string | undefined => values[readNames.indexOf(name)]
   const credentials: string[] = []
   for (const name of credentialHeaders) {
-    const value = values.get(name)
+    const value = read(name)
     if (value !== undefined) credentials.push(`${name}=${value}`)
   }
   return {
-    forward: withoutNames(forward, connectionTokens(values.get('connection'))),
-    acceptEncoding: values.get('accept-encoding'),
+    forward: withoutNames(forward, connectionTokens(read('connection'))),
+    acceptEncoding: read('accept-encoding'),
     keyLines,
     credentials,
     counted: counted.length > 1 ? counted.sort() : counted,
-    mediaType: mediaTypeOf(values.get('content-type')),
-    contentEncoding: (values.get('content-encoding') ?? '').toLowerCase(),
-    contentLength: lengthOf(values.get('content-length')),
-    tenantHeader: names.tenant === undefined ? undefined : values.get(names.tenant),
+    mediaType: mediaTypeOf(read('content-type')),
+    contentEncoding: (read('content-encoding') ?? '').toLowerCase(),
+    contentLength: lengthOf(read('content-length')),
+    tenantHeader,
     wait: {
-      retrysafeWait: values.get('retrysafe-wait'),
-      prefer: values.get('prefer'),
-      stainlessTimeout: values.get('x-stainless-timeout'),
-      stainlessReadTimeout: values.get('x-stainless-read-timeout'),
+      retrysafeWait: read('retrysafe-wait'),
+      prefer: read('prefer'),
+      stainlessTimeout: read('x-stainless-timeout'),
+      stainlessReadTimeout: read('x-stainless-read-timeout'),
     },
   }
+}
+
+/** Several lines of one header are one list (RFC 9110 §5.3). */
+function joined(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`
 }
 
 function addLine(lines: Map<string, string[]>, name: string, value: string): void {

@@ -199,9 +199,7 @@ export class Run implements AnswerSink {
 
   async #finishRecording(phase: RecordingPhase, failure: UpstreamFailure | undefined): Promise<void> {
     const { attempt } = this.#terms
-    const own = phase.live
-      ? undefined
-      : { head: phase.head, body: attempt.recording.tail.whole() }
+    const own = phase.live ? undefined : { head: phase.head, body: attempt.recording.tail.whole() }
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
       if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost', own })

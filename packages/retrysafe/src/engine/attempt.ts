@@ -1,7 +1,7 @@
 import type { Fingerprint } from '../fingerprint/fingerprint.ts'
 import type { Surroundings } from './clock.ts'
 import type { Instant } from './instant.ts'
-import { Lease } from './lease.ts'
+import { Lease, type LeaseEvents } from './lease.ts'
 import { persist } from './persist.ts'
 import type { AttemptEnd, CrashPolicy, StoreKey, Token } from './record.ts'
 import { Recording } from './recording.ts'
@@ -29,7 +29,7 @@ export interface AttemptTerms {
  * One run under one token: its lease, its recording, its end. Exactly one of `complete` and `release` ends it, unless
  * the store says `lost` before.
  */
-export class Attempt {
+export class Attempt implements LeaseEvents {
   readonly recording: Recording
   readonly #terms: AttemptTerms
   readonly #lease: Lease
@@ -42,15 +42,34 @@ export class Attempt {
 
   constructor(terms: AttemptTerms) {
     this.#terms = terms
-    this.recording = new Recording(terms, () => this.#loseUnlessEnding())
-    this.#lease = new Lease(terms, {
-      beatSays: () => (this.#noted ? this.recording.writer.canonical() : {}),
-      aged: () => this.note(),
-      renewed: said => said.canonical !== undefined && this.recording.writer.canonicalIsStored(),
-      lost: () => this.#loseUnlessEnding(),
-      cancelled: () => this.#cancel(),
-      followed: () => this.recording.writer.followedElsewhere(),
-    })
+    this.recording = new Recording(terms, () => this.lost())
+    this.#lease = new Lease(terms, this)
+  }
+
+  beatSays(): { canonical?: Fingerprint } {
+    return this.#noted ? this.recording.writer.canonical() : {}
+  }
+
+  aged(): void {
+    this.note()
+  }
+
+  renewed(said: { canonical?: Fingerprint }): void {
+    if (said.canonical !== undefined) this.recording.writer.canonicalIsStored()
+  }
+
+  /** Once the attempt is ending, only the ending step's own answer says whether the record is still ours. */
+  lost(): void {
+    if (!this.#ending) this.#lose()
+  }
+
+  cancelled(): void {
+    this.#cancelled = true
+    this.#stop()
+  }
+
+  followed(): void {
+    this.recording.writer.followedElsewhere()
   }
 
   get key(): StoreKey {
@@ -145,16 +164,6 @@ export class Attempt {
   /** The process is going away: others may take over at once. */
   async giveUp(): Promise<void> {
     await this.#lease.giveUp()
-  }
-
-  /** Once the attempt is ending, only the ending step's own answer says whether the record is still ours. */
-  #loseUnlessEnding(): void {
-    if (!this.#ending) this.#lose()
-  }
-
-  #cancel(): void {
-    this.#cancelled = true
-    this.#stop()
   }
 
   #lose(): void {

@@ -1,5 +1,4 @@
-import { within } from './clock.ts'
-import { LogWriter, type LogWriterTerms } from './log-writer.ts'
+import { type LogSource, LogWriter, type LogWriterTerms } from './log-writer.ts'
 import { encodeHead, type HttpHead } from './outcome.ts'
 import type { CompleteAnswer } from './store.ts'
 import { Tail } from './tail.ts'
@@ -24,8 +23,9 @@ export type OpenAnswer = { kind: 'head'; head: HttpHead } | { kind: 'ended'; coo
  * all others, sealed at the end. The upstream's pump writes; no reader ever throttles it, but for an answer that is too
  * large to keep.
  */
-export class Recording {
+export class Recording implements LogSource {
   readonly tail: Tail = new Tail()
+  readonly lost: () => void
   readonly #terms: RecordingTerms
   readonly #writer: LogWriter
   #head: HttpHead | undefined
@@ -36,18 +36,32 @@ export class Recording {
   /** How far the first caller's reader has got; undefined when it is gone. */
   #primaryBytes: number | undefined = 0
   #roomMade: (() => void) | undefined
-  #tellLost: (answer: 'lost') => void = () => {}
+  #tellLost: () => void = () => {}
 
   /** @param lost called when the store says that the record is somebody else's */
   constructor(terms: RecordingTerms, lost: () => void) {
     this.#terms = terms
-    this.#writer = new LogWriter(terms, {
-      visibleBytes: () => this.bodyOffsetBytes + this.tail.visibleBytes,
-      copy: (offsetBytes, endBytes) => this.#copyLog(offsetBytes, endBytes),
-      stored: logBytes => this.tail.drop(logBytes - this.bodyOffsetBytes - windowBytes),
-      forgotten: () => this.#keepNoMore(),
-      lost,
-    })
+    this.lost = lost
+    this.#writer = new LogWriter(terms, this)
+  }
+
+  visibleBytes(): number {
+    return this.bodyOffsetBytes + this.tail.visibleBytes
+  }
+
+  stored(logBytes: number): void {
+    this.tail.drop(logBytes - this.bodyOffsetBytes - windowBytes)
+  }
+
+  forgotten(): void {
+    this.#keepNoMore()
+  }
+
+  copy(offsetBytes: number, endBytes: number = Number.POSITIVE_INFINITY): Uint8Array {
+    const { bodyOffsetBytes } = this
+    const from = offsetBytes - bodyOffsetBytes
+    const to = endBytes - bodyOffsetBytes
+    return from >= 0 ? this.tail.copy(from, to) : this.tail.copy(0, to, this.#headBytes.subarray(offsetBytes))
   }
 
   get terms(): RecordingTerms {
@@ -119,19 +133,24 @@ export class Recording {
    */
   seal(): { early: Promise<'sealed' | 'lost'>; stored: Promise<CompleteAnswer | undefined> } {
     const stored = this.#writer.seal(this.#kept, () => encodeHead({ kind: 'not kept' }))
-    return { early: this.#sealEarly(stored), stored }
-  }
-
-  async #sealEarly(stored: Promise<CompleteAnswer | undefined>): Promise<'sealed' | 'lost'> {
-    const known = new Promise<CompleteAnswer | undefined>(resolve => {
-      this.#tellLost = resolve
-      void stored.then(resolve)
+    const early = new Promise<'sealed' | 'lost'>(resolve => {
+      const show = (): void => {
+        this.tail.end('sealed')
+        this.#tellOpened()
+        resolve('sealed')
+      }
+      const timer = this.#terms.surroundings.timers.after(sealWaitMs, show)
+      this.#tellLost = () => {
+        timer.cancel()
+        resolve('lost')
+      }
+      void stored.then(answer => {
+        timer.cancel()
+        if (answer === 'lost') resolve('lost')
+        else show()
+      })
     })
-    const answer = await within(known, this.#terms.surroundings.timers, sealWaitMs)
-    if (answer === 'lost') return 'lost'
-    this.tail.end('sealed')
-    this.#tellOpened()
-    return 'sealed'
+    return { early, stored }
   }
 
   /**
@@ -142,7 +161,7 @@ export class Recording {
     this.#writer.stop()
     this.tail.end(whole ? 'sealed' : 'broken')
     this.#tell(answer)
-    if (answer.kind === 'lost') this.#tellLost('lost')
+    if (answer.kind === 'lost') this.#tellLost()
   }
 
   #tellOpened(): void {
@@ -155,13 +174,6 @@ export class Recording {
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve(answer)
-  }
-
-  #copyLog(offsetBytes: number, endBytes = Number.POSITIVE_INFINITY): Uint8Array {
-    const { bodyOffsetBytes } = this
-    const from = offsetBytes - bodyOffsetBytes
-    const to = endBytes - bodyOffsetBytes
-    return from >= 0 ? this.tail.copy(from, to) : this.tail.copy(0, to, this.#headBytes.subarray(offsetBytes))
   }
 
   #keepNoMore(): void {

@@ -26,7 +26,10 @@ export function openWhole({ fence, ageMs, log }: Completed): ReplayOpening | und
   const { head } = decoded
   if (head.kind === 'not kept') return head
   const bytes = log.bytes.subarray(decoded.bodyOffsetBytes)
-  return { kind: 'replay', replay: { head, ageMs, fence, lengthBytes: bytes.byteLength, body: { kind: 'whole', bytes } } }
+  return {
+    kind: 'replay',
+    replay: { head, ageMs, fence, lengthBytes: bytes.byteLength, body: { kind: 'whole', bytes } },
+  }
 }
 
 /** Opens a completed record by reading its head; the body follows piece by piece. */

@@ -173,12 +173,13 @@ describe('a stream', () => {
           const readers = [first, here, there]
           const got: Uint8Array[][] = readers.map(() => [])
           const waiting: (Promise<void> | undefined)[] = readers.map(() => undefined)
+          const ended: (string | undefined)[] = readers.map(() => undefined)
           const read = async (at: number): Promise<void> => {
             if (waiting[at] === undefined) {
               waiting[at] = readers[at]?.next().then(step => {
                 waiting[at] = undefined
                 if (step.kind === 'bytes') got[at]?.push(step.bytes)
-                else throw new Error(`ended too early: ${step.kind}`)
+                else ended[at] = step.kind
               })
             }
             await settle()
@@ -192,19 +193,18 @@ describe('a stream', () => {
           }
           while (whole.length < sizes.length) write()
           await clock.advance(1_000)
+          expect(ended).toEqual([undefined, undefined, undefined])
           await attempt.complete()
           await clock.advance(1_000)
           const expected = Buffer.concat(whole)
           for (const [at, reader] of readers.entries()) {
             await waiting[at]
-            for (;;) {
+            while (ended[at] === undefined) {
               const step = await reader.next()
-              if (step.kind !== 'bytes') {
-                expect(step.kind).toBe('end')
-                break
-              }
-              got[at]?.push(step.bytes)
+              if (step.kind === 'bytes') got[at]?.push(step.bytes)
+              else ended[at] = step.kind
             }
+            expect(ended[at]).toBe('end')
             expect(Buffer.concat(got[at] ?? []).equals(expected)).toBe(true)
           }
           const replay = await two.engine.enter(callOf())
