@@ -1,3 +1,4 @@
+import { parseJson, saysError } from './json.ts'
 import type { AnswerWatcher } from './watcher.ts'
 
 /** Larger bodies are taken at their framing's word. */
@@ -17,24 +18,10 @@ export function watchJsonBody(): AnswerWatcher {
     end(clean) {
       if (!clean) return { kind: 'incomplete', reason: 'the body was cut' }
       if (lengthBytes > maxParsedBytes) return { kind: 'complete' }
-      const value = parse(Buffer.concat(chunks).toString('utf8'))
+      const value = parseJson(Buffer.concat(chunks).toString('utf8'))
       if (value === undefined) return { kind: 'incomplete', reason: 'the body is no whole JSON document' }
       if (saysError(value)) return { kind: 'error', reason: 'an error inside a success status' }
       return { kind: 'complete' }
     },
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** Answers of success may carry `"error": null` (OpenAI Responses); SDKs raise on anything else. */
-function saysError(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return Boolean(Reflect.get(value, 'error'))
 }

@@ -1,3 +1,4 @@
+import { isObject, parseJson, saysError } from './json.ts'
 import { SseScanner } from './sse.ts'
 import type { AnswerWatcher, Verdict } from './watcher.ts'
 
@@ -16,8 +17,8 @@ export function watchOpenAiChatStream(): AnswerWatcher {
       if (finished && failure === undefined) terminalAtBytes ??= event.atBytes
     } else if (event.name === 'error') failure ??= 'an error event inside the stream'
     else if (mayMatter(event.data)) {
-      const chunk = parse(event.data)
-      if (hasError(chunk)) failure ??= 'an error inside the stream'
+      const chunk = parseJson(event.data)
+      if (saysError(chunk)) failure ??= 'an error inside the stream'
       if (hasFinishReason(chunk)) finished = true
     }
   })
@@ -44,25 +45,9 @@ function mayMatter(data: string): boolean {
   return /"finish_reason"\s*:\s*"/.test(data) || data.includes('"error"')
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function hasError(value: unknown): boolean {
-  return isObject(value) && Boolean(value['error'])
-}
-
 function hasFinishReason(value: unknown): boolean {
   const choices = isObject(value) ? value['choices'] : undefined
   return (
     Array.isArray(choices) && choices.some(choice => isObject(choice) && typeof choice['finish_reason'] === 'string')
   )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,0 +1,42 @@
+import { Socket } from 'node:net'
+import { createIdentity } from 'retrysafe/internal/engine/identity'
+import { expect, test } from 'vitest'
+import { readTenant } from '../../src/proxy/caller.ts'
+import { readRequestHead } from '../../src/proxy/request-head.ts'
+
+const identity = createIdentity(Buffer.alloc(32, 1))
+
+function tenantOf(connection: Socket, rawHeaders: string[], query = ''): string | undefined {
+  const head = readRequestHead(rawHeaders, { keys: ['idempotency-key'], tenant: undefined })
+  return readTenant(identity, { kind: 'credential' }, head, query, false, connection)
+}
+
+test('a connection that changes its credential changes its tenant, each time', () => {
+  const connection = new Socket()
+  const alice = identity.tenantOf(['authorization=Bearer alice'])
+  const bob = identity.tenantOf(['authorization=Bearer bob'])
+  const said = ['alice', 'alice', 'bob', 'alice', 'bob', 'bob'].map(name =>
+    tenantOf(connection, ['Authorization', `Bearer ${name}`]),
+  )
+  expect(said).toEqual([alice, alice, bob, alice, bob, bob])
+})
+
+test('a connection whose credential is gone has no tenant', () => {
+  const connection = new Socket()
+  expect(tenantOf(connection, ['x-api-key', 'k'])).toBe(identity.tenantOf(['x-api-key=k']))
+  expect(tenantOf(connection, [])).toBeUndefined()
+})
+
+test('the order of the headers does not count, their names and the query do', () => {
+  const connection = new Socket()
+  const both = tenantOf(connection, ['Authorization', 'a', 'X-Api-Key', 'b'])
+  expect(tenantOf(new Socket(), ['x-api-key', 'b', 'authorization', 'a'])).toBe(both)
+  const others = [
+    tenantOf(connection, ['Authorization', 'b', 'X-Api-Key', 'a']),
+    tenantOf(connection, ['api-key', 'a', 'X-Api-Key', 'b']),
+    tenantOf(connection, ['Authorization', 'a', 'X-Api-Key', 'b'], 'key=c'),
+    tenantOf(connection, [], 'key=c'),
+    tenantOf(connection, ['Authorization', 'a, x-api-key=b']),
+  ]
+  expect(new Set([both, ...others]).size).toBe(6)
+})
