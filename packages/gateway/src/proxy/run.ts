@@ -107,7 +107,12 @@ export class Run implements AnswerSink {
   }
 
   end(failure: UpstreamFailure | undefined): void {
-    void this.#finish(failure)
+    this.#finish(failure).catch(() => {
+      // A fault of ours (a head that Node refuses to send, say) ends this call, not the process.
+      void this.#terms.attempt.release('broken')
+      this.#terms.response.destroy()
+      this.#tellResult({ kind: 'served' })
+    })
   }
 
   /** Not what nobody can tell to be whole: a body that ends with its connection, or in an unknown encoding. */
@@ -136,6 +141,7 @@ export class Run implements AnswerSink {
     const { recording } = this.#terms.attempt
     const follower = followRecording(recording, phase.outcome, true)
     recording.goLive()
+    if (phase.watcher.terminalAtBytes !== undefined) recording.hold(phase.watcher.terminalAtBytes)
     this.#tellResult({ kind: 'recording', head: phase.head, follower })
   }
 
