@@ -1,6 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Engine } from 'retrysafe/internal/engine/engine'
+import { RetrysafeError } from 'retrysafe/internal/engine/errors'
+import { isProblemCode, problemKinds } from 'retrysafe/internal/protocol/problem'
 import { isLoopback } from '../config/config.ts'
 import { AdminError, readJson, sendJson } from './exchange.ts'
 import { listRecords, purgeRecord, resolveRecord, showRecord, unknownRecords } from './records.ts'
@@ -17,6 +19,9 @@ export function createAdmin(options: AdminOptions): Server {
   return createServer((request, response) => {
     answer(options, request, response).catch(error => {
       if (error instanceof AdminError) return sendJson(response, error.status, { error: error.message })
+      if (error instanceof RetrysafeError && isProblemCode(error.code)) {
+        return sendJson(response, problemKinds[error.code].status, { error: error.message, code: error.code })
+      }
       sendJson(response, 503, { error: error instanceof Error ? error.message : 'the store did not answer' })
     })
   })

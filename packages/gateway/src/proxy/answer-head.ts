@@ -21,7 +21,7 @@ export interface AnswerHead {
 export function readAnswerHead(status: number, rawHeaders: unknown, parsed: IncomingHttpHeaders): AnswerHead {
   const headers: string[] = []
   const replayable: string[] = []
-  const dropped = connectionTokens(first(parsed.connection))
+  const dropped = connectionTokens(all(parsed.connection))
   const raw = Array.isArray(rawHeaders) ? rawHeaders : []
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const rawName = text(raw[at])
@@ -32,17 +32,18 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
     headers.push(rawName, value)
     if (isKept) replayable.push(rawName, value)
   }
+  const bodiless = status === 204 || status === 304
   const length = first(parsed['content-length'])
-  const contentLength = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
-  const bodiless = status === 204 || status === 205 || status === 304
+  const announced = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
+  const contentLength = bodiless ? 0 : announced
   return {
     status,
     headers,
     replayable,
     mediaType: mediaTypeOf(first(parsed['content-type'])),
-    contentEncoding: encodingOf(first(parsed['content-encoding'])),
-    contentLength: bodiless ? 0 : contentLength,
-    endsByClose: !bodiless && contentLength === undefined && !isChunked(parsed),
+    contentEncoding: contentLength === 0 ? undefined : encodingOf(all(parsed['content-encoding'])),
+    contentLength,
+    endsByClose: contentLength === undefined && !isChunked(parsed),
     retryAfter: { retryAfter: first(parsed['retry-after']), retryAfterMs: first(parsed['retry-after-ms']) },
   }
 }
@@ -65,7 +66,12 @@ function text(bytes: unknown): string {
 }
 
 function isChunked(parsed: IncomingHttpHeaders): boolean {
-  return /\bchunked\s*$/i.test(first(parsed['transfer-encoding']) ?? '')
+  return /^chunked$/i.test(all(parsed['transfer-encoding']) ?? '')
+}
+
+/** Several lines of one header are one list. */
+function all(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(', ') : value
 }
 
 function first(value: string | string[] | undefined): string | undefined {

@@ -19,6 +19,7 @@ export interface AnswerSink {
 export class AnswerIntake implements Dispatcher.DispatchHandler {
   readonly #sink: AnswerSink
   #controller: Dispatcher.DispatchController | undefined
+  #encoding: string | undefined
   #decoder: Transform | undefined
   #stopped = false
   #ended = false
@@ -47,10 +48,12 @@ export class AnswerIntake implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
     if (status < 200) return
     const head = readAnswerHead(status, controller.rawHeaders, parsed)
-    if (this.#sink.head(head) === 'decode') this.#decoder = this.#openDecoder(head)
+    if (this.#sink.head(head) === 'decode') this.#encoding = head.contentEncoding
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    // Opened at the first byte: an empty body is no broken encoding.
+    if (this.#encoding !== undefined) this.#decoder ??= this.#openDecoder(this.#encoding)
     const decoder = this.#decoder
     if (decoder === undefined) {
       if (!this.#sink.data(chunk)) controller.pause()
@@ -70,8 +73,8 @@ export class AnswerIntake implements Dispatcher.DispatchHandler {
     this.#end(failureOf(error, this.#controller !== undefined))
   }
 
-  #openDecoder({ contentEncoding }: AnswerHead): Transform | undefined {
-    const decoder = decoderOf(contentEncoding)
+  #openDecoder(encoding: string): Transform | undefined {
+    const decoder = decoderOf(encoding)
     decoder?.on('data', (bytes: Buffer) => {
       if (!this.#sink.data(bytes)) decoder.pause()
     })
@@ -95,7 +98,7 @@ export function isDecodable(contentEncoding: string): boolean {
   return ['gzip', 'x-gzip', 'deflate', 'br'].includes(contentEncoding)
 }
 
-function decoderOf(contentEncoding: string | undefined): Transform | undefined {
+function decoderOf(contentEncoding: string): Transform | undefined {
   switch (contentEncoding) {
     case 'gzip':
     case 'x-gzip':

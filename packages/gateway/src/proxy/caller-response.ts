@@ -45,12 +45,27 @@ export function writeAnswerHead(
 ): void {
   const all = [...headers, ...noticeHeaders(notice)]
   if (framing.kind === 'length' && status !== 204 && status !== 304) all.push('Content-Length', String(framing.bytes))
+  if (framing.kind === 'close' || (framing.kind === 'chunked' && response.req.httpVersion === '1.0')) {
+    endingByClose.add(response)
+  }
   if (framing.kind === 'close') {
     response.shouldKeepAlive = false
     // Without this Node would send chunks, whose clean end would vouch for a body that nobody can vouch for.
     response.removeHeader('transfer-encoding')
   }
   response.writeHead(status, all)
+}
+
+/** Answers that nothing but the end of their connection ends: HTTP/1.0 knows no chunks. */
+const endingByClose = new WeakSet<ServerResponse>()
+
+/**
+ * Ends a caller's connection in mid-answer so that it can't take what it has for the whole. Where the end of the
+ * connection is the end of the answer, only a reset says that something is missing.
+ */
+export function breakOff(response: ServerResponse): void {
+  if (endingByClose.has(response)) response.socket?.resetAndDestroy()
+  response.destroy()
 }
 
 /** Sends an outcome from the store. */
@@ -110,13 +125,12 @@ async function pipe(response: ServerResponse, follower: Follower): Promise<void>
           response.end()
           return
         case 'broken':
-          response.destroy()
-          return
+          return breakOff(response)
       }
     }
   } catch {
-    // The store that holds the rest is out of reach: the caller must not take what it has for the whole.
-    response.destroy()
+    // The store that holds the rest is out of reach.
+    breakOff(response)
   } finally {
     close()
   }

@@ -8,10 +8,11 @@ import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import type { GatewayConfig } from '../config/config.ts'
 import { readCallersKey, readTenant } from './caller.ts'
 import { type KeyNotice, sendLive, sendProblem, sendReplay, sendWhole } from './caller-response.ts'
+import type { Exchanges } from './exchanges.ts'
 import { discard, readBody } from './incoming.ts'
 import { KeyedCall } from './keyed-call.ts'
 import { pass } from './pass.ts'
-import { missingTenant, problemOf, refuseError } from './refusal.ts'
+import { missingTenant, problemOf, refuseDraining, refuseError } from './refusal.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import { readTarget } from './target.ts'
@@ -23,6 +24,7 @@ export interface ProxyParts {
   readonly upstream: Upstream
   /** Callers without a credential are let in: only this machine can reach the listener. */
   readonly anonymous: boolean
+  readonly exchanges: Exchanges
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }
@@ -47,9 +49,7 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
   const reading = readCallersKey(head, config.keyHeaders)
   if (parts.isDraining()) {
-    response.shouldKeepAlive = false
-    const notice = reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined
-    return sendProblem(response, draining, notice)
+    return refuseDraining(response, reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined)
   }
   if (!config.methods.has(request.method ?? '')) {
     const notice = reading.kind === 'key' ? noticeOf('bypassed', reading.key) : undefined
@@ -65,8 +65,11 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   if (tenant === undefined)
     return refuse(response, key, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) })
 
+  parts.exchanges.uploading.add(response)
   const body = await readBody(request, head.contentLength, config.maxRequestBytes)
-  if (body.kind === 'left') return
+  parts.exchanges.uploading.delete(response)
+  // Left, or refused meanwhile because of a shutdown.
+  if (body.kind === 'left' || response.headersSent) return
   if (body.kind === 'too large') {
     const detail = `${body.lengthBytes} bytes > ${config.maxRequestBytes} (--max-request).`
     const gone = discard(request, processSurroundings.timers)
@@ -90,8 +93,6 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
     refuseError(response, error, noticeOf('refused', key))
   })
 }
-
-const draining: Problem = { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 }
 
 /** Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time. */
 async function perform(parts: ProxyParts, keyed: KeyedRequest, call: KeyedCall): Promise<void> {

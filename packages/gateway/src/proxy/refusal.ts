@@ -4,7 +4,7 @@ import { RetrysafeError } from 'retrysafe/internal/engine/errors'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { isProblemCode, type Problem } from 'retrysafe/internal/protocol/problem'
 import type { TenantMode } from '../config/config.ts'
-import { type KeyNotice, sendProblem } from './caller-response.ts'
+import { breakOff, type KeyNotice, sendProblem } from './caller-response.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** A store that cannot be asked, or takes nothing more, refuses what carries a key: nothing has begun. */
@@ -13,8 +13,14 @@ export function refuseError(response: ServerResponse, error: unknown, notice: Ke
     return sendProblem(response, { code: error.code, detail: error.message }, notice)
   }
   // A fault of ours: what has been written of an answer must not pass for a whole one.
-  if (response.headersSent) return void response.destroy()
+  if (response.headersSent) return breakOff(response)
   response.writeHead(500, { 'Content-Type': 'text/plain' }).end('internal error of the gateway\n')
+}
+
+/** Nothing new is taken any more; the connection ends with this answer. */
+export function refuseDraining(response: ServerResponse, notice: KeyNotice | undefined): void {
+  response.shouldKeepAlive = false
+  sendProblem(response, { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 }, notice)
 }
 
 export function missingTenant(tenant: TenantMode): string {

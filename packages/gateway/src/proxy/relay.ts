@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { AnswerHead } from './answer-head.ts'
-import { type KeyNotice, writeAnswerHead } from './caller-response.ts'
+import { breakOff, type KeyNotice, writeAnswerHead } from './caller-response.ts'
 
 /** Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody. */
 export class Relay {
@@ -30,10 +30,10 @@ export class Relay {
     if (!this.#isGone) this.#response.end()
   }
 
-  /** The answer is not whole: the caller must not take it for whole. */
+  /** The answer is not whole. */
   cut(): void {
     this.#detach()
-    this.#response.destroy()
+    breakOff(this.#response)
   }
 
   #detach(): void {

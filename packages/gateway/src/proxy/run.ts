@@ -11,7 +11,7 @@ import { type AnswerWatcher, isStream, selectWatcher, type Verdict } from 'retry
 import type { StatusRange } from '../config/config.ts'
 import { type AnswerHead, decodedHead } from './answer-head.ts'
 import { AnswerIntake, type AnswerSink, isDecodable } from './answer-intake.ts'
-import { type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
+import { breakOff, type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
 import { outcomeUnknown, problemOfFailure } from './refusal.ts'
 import { Relay } from './relay.ts'
 import type { UpstreamFailure } from './upstream.ts'
@@ -110,7 +110,7 @@ export class Run implements AnswerSink {
     this.#finish(failure).catch(() => {
       // A fault of ours (a head that Node refuses to send, say) ends this call, not the process.
       void this.#terms.attempt.release('broken')
-      this.#terms.response.destroy()
+      breakOff(this.#terms.response)
       this.#tellResult({ kind: 'served' })
     })
   }
@@ -141,7 +141,7 @@ export class Run implements AnswerSink {
     const { recording } = this.#terms.attempt
     const follower = followRecording(recording, phase.outcome, true)
     recording.goLive()
-    if (phase.watcher.terminalAtBytes !== undefined) recording.hold(phase.watcher.terminalAtBytes)
+    recording.hold(phase.watcher.heldFromBytes ?? Number.POSITIVE_INFINITY)
     this.#tellResult({ kind: 'recording', head: phase.head, follower })
   }
 
@@ -151,11 +151,12 @@ export class Run implements AnswerSink {
     const beforeBytes = recording.tail.lengthBytes
     watcher.write(bytes)
     if (beforeBytes + bytes.byteLength > plainBytes) this.#goLive(phase)
-    if (watcher.terminalAtBytes !== undefined) {
-      if (phase.live) recording.hold(watcher.terminalAtBytes)
-      this.#linger()
-    } else if (phase.live && head.contentLength !== undefined && beforeBytes + bytes.byteLength >= head.contentLength) {
-      recording.hold(beforeBytes)
+    if (watcher.terminalAtBytes !== undefined) this.#linger()
+    if (phase.live) {
+      const isLast = head.contentLength !== undefined && beforeBytes + bytes.byteLength >= head.contentLength
+      recording.hold(
+        Math.min(watcher.heldFromBytes ?? Number.POSITIVE_INFINITY, isLast ? beforeBytes : Number.POSITIVE_INFINITY),
+      )
     }
     const hasRoom = recording.write(bytes)
     if (!hasRoom) recording.whenRoom(() => this.intake.resume())

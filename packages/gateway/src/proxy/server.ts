@@ -2,12 +2,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { type ProblemCode, problemAnswer } from 'retrysafe/internal/protocol/problem'
 import { sendProblem } from './caller-response.ts'
+import { Exchanges } from './exchanges.ts'
 import { type ProxyParts, travel } from './journey.ts'
-import { refuseError } from './refusal.ts'
+import { refuseDraining, refuseError } from './refusal.ts'
 
 const maxHeaderBytes = 65_536
 /** Longer than the clients' and load balancers' own, so that they close idle connections, not we under their feet. */
 const keepAliveMs = 75_000
+/** A client that takes in nothing of its answer for so long is taken to be gone. */
+const stalledMs = 120_000
 
 /** The proxy listener. `drain` refuses new requests from then on. */
 export interface ProxyListener {
@@ -17,25 +20,15 @@ export interface ProxyListener {
   idle(): Promise<void>
 }
 
-export function createProxy(parts: Omit<ProxyParts, 'isDraining'>): ProxyListener {
+export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>): ProxyListener {
   let draining = false
-  let answering = 0
-  const isDraining = (): boolean => draining
-  const withDrain: ProxyParts = { ...parts, isDraining }
-  let idlers: (() => void)[] = []
-
-  function answered(): void {
-    answering--
-    if (answering > 0) return
-    for (const resolve of idlers) resolve()
-    idlers = []
-  }
+  const exchanges = new Exchanges()
+  const proxyParts: ProxyParts = { ...parts, exchanges, isDraining: () => draining }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
-    answering++
-    response.on('close', answered)
+    exchanges.begin(request.socket, response)
     if (request.url?.startsWith('/_retrysafe/')) return serveHealth(request, response)
-    travel(withDrain, request, response).catch(error => {
+    travel(proxyParts, request, response).catch(error => {
       parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
       refuseError(response, error, undefined)
     })
@@ -51,14 +44,23 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining'>): ProxyListene
   }
 
   const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: keepAliveMs }, serve)
-  server.on('clientError', (error, socket) => answerBadRequest(error, socket as Socket))
+  server.timeout = stalledMs
+  // A connection may be silent for as long as the upstream is; but not while its own client takes nothing in.
+  server.on('timeout', socket => socket.writableLength > 0 && socket.destroy())
+  server.on('clientError', (error, socket) => {
+    const connection = socket as Socket
+    // Written behind the bytes of another answer, a refusal would pass for its end.
+    if (exchanges.isMidAnswer(connection)) connection.resetAndDestroy()
+    else answerBadRequest(error, connection)
+  })
   return {
     server,
     drain() {
       draining = true
       server.closeIdleConnections()
+      for (const response of exchanges.uploading) refuseDraining(response, undefined)
     },
-    idle: () => (answering === 0 ? Promise.resolve() : new Promise(resolve => idlers.push(resolve))),
+    idle: () => exchanges.idle(),
   }
 }
 

@@ -1,8 +1,8 @@
 /** What a request asks for; `path` and `query` as sent. */
 export type TargetReading = { kind: 'target'; path: string; query: string } | { kind: 'invalid'; reason: string }
 
-/** A dot segment, also when it is spelled in percent signs. */
-const dotSegment = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
+/** A dot segment, also spelled in percent signs, or behind what some servers take for a separator. */
+const dotSegment = /(?:^|[/;\\]|%2f|%5c|%3b)(?:\.|%2e){1,2}(?:$|[/;\\]|%2f|%5c|%3b)/i
 
 /** Only origin-form targets: host and port come from the configuration, never from a request. */
 export function readTarget(url: string): TargetReading {

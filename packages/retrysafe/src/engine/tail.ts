@@ -40,6 +40,7 @@ export class Tail {
   }
 
   hold(fromBytes: number): void {
+    if (fromBytes === this.#heldFromBytes) return
     this.#heldFromBytes = fromBytes
     this.#ring()
   }

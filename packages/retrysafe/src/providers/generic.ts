@@ -5,6 +5,7 @@ export function watchGeneric(): AnswerWatcher {
   return {
     write() {},
     terminalAtBytes: undefined,
+    heldFromBytes: undefined,
     end: clean => (clean ? { kind: 'complete' } : { kind: 'incomplete', reason: 'the body was cut' }),
   }
 }

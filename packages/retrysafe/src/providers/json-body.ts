@@ -15,6 +15,7 @@ export function watchJsonBody(): AnswerWatcher {
       else chunks.length = 0
     },
     terminalAtBytes: undefined,
+    heldFromBytes: undefined,
     end(clean) {
       if (!clean) return { kind: 'incomplete', reason: 'the body was cut' }
       if (lengthBytes > maxParsedBytes) return { kind: 'complete' }

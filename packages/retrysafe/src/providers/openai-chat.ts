@@ -27,6 +27,11 @@ export function watchOpenAiChatStream(): AnswerWatcher {
     get terminalAtBytes() {
       return terminalAtBytes
     },
+    get heldFromBytes() {
+      if (terminalAtBytes !== undefined) return terminalAtBytes
+      const { unfinished } = scanner
+      return unfinished !== undefined && mayBeDone(unfinished.text) ? unfinished.atBytes : undefined
+    },
     end(clean): Verdict {
       // Cut in the middle of the last line it may look whole and not be: only a clean end vouches for it.
       if (clean) scanner.end()
@@ -38,6 +43,11 @@ export function watchOpenAiChatStream(): AnswerWatcher {
       }
     },
   }
+}
+
+/** What has come of an event may be `data: [DONE]`, or become it. */
+function mayBeDone(text: string): boolean {
+  return ['data: [DONE]\n', 'data:[DONE]\n'].some(frame => frame.startsWith(text))
 }
 
 /** Parsing every chunk would cost more than all else; inside a JSON string these names stand with escaped quotes. */

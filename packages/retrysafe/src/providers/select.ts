@@ -11,8 +11,8 @@ import type { AnswerHead, AnswerWatcher } from './watcher.ts'
  */
 export function selectWatcher(head: AnswerHead): AnswerWatcher {
   if (head.path.endsWith('/chat/completions')) {
-    if (head.mediaType === 'text/event-stream') return watchOpenAiChatStream()
-    if (head.mediaType === 'application/json') return watchJsonBody()
+    // Whatever it says it is: an answer that is neither a chat completion nor a stream of one is no success.
+    return head.mediaType === 'application/json' ? watchJsonBody() : watchOpenAiChatStream()
   }
   return watchGeneric()
 }

@@ -49,6 +49,17 @@ export class SseScanner {
     this.#readBytes += bytes.byteLength
   }
 
+  /** The beginning of an event that has not ended yet; a finished line of it ends with `\n`. Short ones only. */
+  get unfinished(): { text: string; atBytes: number } | undefined {
+    if (this.#data !== undefined) {
+      if (this.#lineBytes > 0 || this.#data.length > 64) return undefined
+      return { text: `data: ${this.#data}\n`, atBytes: this.#eventAtBytes ?? 0 }
+    }
+    if (this.#lineBytes === 0 || this.#lineBytes > 64) return undefined
+    const text = Buffer.concat(this.#line).toString('utf8')
+    return { text, atBytes: this.#eventAtBytes ?? this.#lineAtBytes }
+  }
+
   /** A stream may end right after its last line, without the blank one. */
   end(): void {
     if (this.#lineBytes > 0) this.#endLine()

@@ -17,6 +17,8 @@ export interface AnswerWatcher {
    * well. `undefined` until it has been seen.
    */
   readonly terminalAtBytes: number | undefined
+  /** From here on bytes wait: the terminal frame, or what may yet turn out to be its beginning. */
+  readonly heldFromBytes: number | undefined
   /** @param clean the body ended as its framing says (length reached, last chunk seen), it was not cut */
   end(clean: boolean): Verdict
 }

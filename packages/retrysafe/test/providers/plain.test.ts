@@ -64,7 +64,9 @@ describe('selectWatcher', () => {
     expect(verdictOf('/v1/chat/completions', 'text/event-stream', 'data: a\n\n')).toBe('incomplete')
     expect(verdictOf('/openai/deployments/d/chat/completions', 'text/event-stream', 'data: a\n\n')).toBe('incomplete')
     expect(verdictOf('/v1/chat/completions', 'application/json', '{')).toBe('incomplete')
-    expect(verdictOf('/v1/chat/completions', 'text/plain', '{')).toBe('complete')
+    // Whatever it says it is, it is no chat completion.
+    expect(verdictOf('/v1/chat/completions', 'text/plain', '{')).toBe('incomplete')
+    expect(verdictOf('/v1/chat/completions', '', '')).toBe('incomplete')
   })
 
   it('knows nothing of the rest', () => {

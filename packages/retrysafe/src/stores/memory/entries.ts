@@ -1,3 +1,4 @@
+import { RetrysafeError } from '../../engine/errors.ts'
 import type { StoreKey } from '../../engine/record.ts'
 import type { Fingerprint } from '../../fingerprint/fingerprint.ts'
 import { isExpired, type Row, type StoreTime } from '../row/row.ts'
@@ -168,7 +169,7 @@ export class Entries {
     limit: number,
     wanted: (row: Row) => boolean,
   ): { keys: StoreKey[]; cursor: string | undefined } {
-    const after = cursor === undefined ? -1 : Number(cursor)
+    const after = cursor === undefined ? -1 : readCursor(cursor)
     const keys: StoreKey[] = []
     let last = after
     for (const [key, entry] of this.#byKey) {
@@ -179,4 +180,9 @@ export class Entries {
     }
     return { keys, cursor: undefined }
   }
+}
+
+function readCursor(cursor: string): number {
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor)
+  throw new RetrysafeError('REQUEST_INVALID', 'the cursor takes what a page of this store gave')
 }

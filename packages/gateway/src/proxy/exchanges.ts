@@ -1,0 +1,52 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** The answers that are under way. */
+export class Exchanges {
+  /** Those whose request is still being taken in: nothing has begun for them. */
+  readonly uploading: Set<ServerResponse> = new Set()
+  readonly #open = new Set<ServerResponse>()
+  readonly #bySocket = new WeakMap<Socket, Set<ServerResponse>>()
+  #idlers: (() => void)[] = []
+
+  /** From here on the answer ends in `close`, whatever becomes of its connection. */
+  begin(socket: Socket, response: ServerResponse): void {
+    const responses = this.#bySocket.get(socket) ?? this.#watch(socket)
+    this.#open.add(response)
+    responses.add(response)
+    response.on('close', () => {
+      responses.delete(response)
+      this.#open.delete(response)
+      if (this.#open.size === 0) this.#tellIdle()
+    })
+  }
+
+  /** Bytes of an answer are out, and not all of them: nothing else may be written there. */
+  isMidAnswer(socket: Socket): boolean {
+    return [...(this.#bySocket.get(socket) ?? [])].some(response => response.headersSent)
+  }
+
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    return this.#open.size === 0 ? Promise.resolve() : new Promise(resolve => this.#idlers.push(resolve))
+  }
+
+  #watch(socket: Socket): Set<ServerResponse> {
+    const responses = new Set<ServerResponse>()
+    this.#bySocket.set(socket, responses)
+    socket.once('close', () => {
+      // Node tells only the answer that has the socket; those queued behind it would never hear of the end.
+      for (const response of [...responses]) {
+        if (response.socket !== null) continue
+        response.destroy()
+        response.emit('close')
+      }
+    })
+    return responses
+  }
+
+  #tellIdle(): void {
+    for (const resolve of this.#idlers) resolve()
+    this.#idlers = []
+  }
+}
