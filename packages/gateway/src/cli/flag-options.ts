@@ -12,9 +12,10 @@ interface Given {
 /** Adds every flag of `serve` to a command; flags beat the environment, the environment beats the defaults. */
 export function addServeFlags(command: Command): void {
   for (const flag of Object.values<Flag>(serveFlags)) {
-    const option = new Option(flag.flag, flag.help).env(environmentName(flag.flag))
+    // Written out: commander shows only defaults that it sets itself, and could then not tell them from what was set.
+    const shown = flag.fallback === undefined ? '' : `; default ${flag.fallback}`
+    const option = new Option(flag.flag, flag.help + shown).env(environmentName(flag.flag))
     if (flag.repeatable) option.argParser(gather)
-    if (flag.fallback !== undefined) option.default(undefined, flag.fallback)
     command.addOption(option)
   }
 }
