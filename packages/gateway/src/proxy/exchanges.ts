@@ -21,6 +21,10 @@ export class Exchanges {
     })
   }
 
+  isAnswering(socket: Socket): boolean {
+    return (this.#bySocket.get(socket)?.size ?? 0) > 0
+  }
+
   /** Bytes of an answer are out, and not all of them: nothing else may be written there. */
   isMidAnswer(socket: Socket): boolean {
     return [...(this.#bySocket.get(socket) ?? [])].some(response => response.headersSent)

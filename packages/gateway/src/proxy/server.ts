@@ -45,8 +45,11 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
 
   const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: keepAliveMs }, serve)
   server.timeout = stalledMs
-  // A connection may be silent for as long as the upstream is; but not while its own client takes nothing in.
-  server.on('timeout', socket => socket.writableLength > 0 && socket.destroy())
+  // With this listener Node closes no silent connection by itself: idle ones are ours to close. A busy one may be silent
+  // for as long as the upstream is, but not while its own client takes nothing in.
+  server.on('timeout', socket => {
+    if (!exchanges.isAnswering(socket) || socket.writableLength > 0) socket.destroy()
+  })
   server.on('clientError', (error, socket) => {
     const connection = socket as Socket
     // Written behind the bytes of another answer, a refusal would pass for its end.

@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { openEngine } from 'retrysafe/internal/engine/engine'
+import { memoryStore } from 'retrysafe/stores/memory'
+import { afterEach, expect, test } from 'vitest'
+import { type GatewayConfig, isLoopback } from '../../src/config/config.ts'
+import { serveFlags } from '../../src/config/flags.ts'
+import { createProxy, type ProxyListener } from '../../src/proxy/server.ts'
+import { openUpstream } from '../../src/proxy/upstream.ts'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+function portOf(server: { address(): unknown }): number {
+  return (server.address() as AddressInfo).port
+}
+
+/** A proxy in this process, before an upstream whose answers are 64 MB, with time-outs that a test can wait for. */
+async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Promise<ProxyListener> {
+  const upstream = createServer((_, response) => void response.end(Buffer.alloc(67_108_864)))
+  upstream.listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  closing.push(
+    () => upstream.closeAllConnections(),
+    () => upstream.close(),
+  )
+  const defaults = Object.entries(serveFlags).map(([member, flag]) => {
+    const { fallback, read, repeatable } = flag
+    if (fallback === undefined) return [member, undefined]
+    return [member, repeatable ? fallback.split(' ').map(read) : read(fallback)]
+  })
+  const config = { ...Object.fromEntries(defaults), methods: new Set(['POST']) } as GatewayConfig
+  const engine = await openEngine({ store: memoryStore() })
+  const target = { name: 'default', origin: `http://127.0.0.1:${portOf(upstream)}`, basePath: '' }
+  const pool = openUpstream(target, 60_000)
+  closing.push(
+    () => pool.close(),
+    () => engine.close(),
+  )
+  const proxy = createProxy({ config, engine, upstream: pool, anonymous: isLoopback(config.host), log: () => {} })
+  proxy.server.timeout = times.timeoutMs
+  proxy.server.keepAliveTimeout = times.keepAliveMs
+  proxy.server.listen(0, '127.0.0.1')
+  await once(proxy.server, 'listening')
+  closing.push(
+    () => proxy.server.closeAllConnections(),
+    () => proxy.server.close(),
+  )
+  return proxy
+}
+
+async function sayTo(proxy: ProxyListener, text: string): Promise<Socket> {
+  const socket = connect(portOf(proxy.server), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.on('error', () => {})
+  socket.write(text)
+  closing.push(() => socket.destroy())
+  return socket
+}
+
+test('an idle connection is closed after the keep-alive time', async () => {
+  const proxy = await openProxy({ timeoutMs: 60_000, keepAliveMs: 100 })
+  const socket = await sayTo(proxy, 'GET /_retrysafe/livez HTTP/1.1\r\nHost: gateway\r\n\r\n')
+  socket.resume()
+  await once(socket, 'close')
+  await proxy.idle()
+})
+
+test.each([
+  ['with a key', 'Idempotency-Key: stalled\r\n'],
+  ['without', ''],
+])(
+  'a client that takes nothing in of its answer is given up: %s',
+  async (_, header) => {
+    const proxy = await openProxy({ timeoutMs: 300, keepAliveMs: 60_000 })
+    const arrived = once(proxy.server, 'request')
+    const socket = await sayTo(proxy, `POST /x HTTP/1.1\r\nHost: gateway\r\n${header}Content-Length: 2\r\n\r\n{}`)
+    socket.pause()
+    await arrived
+    await proxy.idle()
+    const connections = await new Promise<number>(resolve => proxy.server.getConnections((_, count) => resolve(count)))
+    expect(connections).toBe(0)
+  },
+  10_000,
+)
