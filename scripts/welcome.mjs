@@ -1,14 +1,17 @@
+import { randomBytes } from 'node:crypto'
+
 /** What `npm start` prints when the gateway stands before the sandbox: three commands that show what it is for. */
 export function welcomeToSandbox({ gateway, admin, sandbox }) {
+  const key = drawKey()
   // Only on loopback the gateway serves callers without a credential.
   const headers = isLoopback(gateway) ? [] : ["'Authorization: Bearer demo'"]
-  const call = curlCall(`${gateway}/v1/chat/completions`, { model: 'gpt-4o-mini', headers })
+  const call = curlCall(`${gateway}/v1/chat/completions`, { model: 'gpt-4o-mini', headers, key })
   return text({
     urls: { gateway, admin, sandbox: `${sandbox}  (a metered stand-in for a paid API)` },
     steps: [
       ['First call: the model runs once.', call],
       ['The identical call again: the same answer, Idempotent-Replayed: true.', call],
-      ['The meter: one paid run.', `curl -s '${sandbox}/meter?key=demo-1'`],
+      ['The meter: one paid run.', `curl -s '${sandbox}/meter?key=${key}'`],
     ],
   })
 }
@@ -16,7 +19,7 @@ export function welcomeToSandbox({ gateway, admin, sandbox }) {
 /** The same before a real provider, which has no meter: its third command lists the records. */
 export function welcomeToUpstream({ gateway, admin, upstream, needsAdminToken }) {
   const headers = ['"Authorization: Bearer $OPENAI_API_KEY"']
-  const call = curlCall(`${gateway}${chatPath(upstream)}`, { model: 'YOUR-MODEL', headers })
+  const call = curlCall(`${gateway}${chatPath(upstream)}`, { model: 'YOUR-MODEL', headers, key: drawKey() })
   const token = needsAdminToken ? ' -H "Authorization: Bearer $RETRYSAFE_ADMIN_TOKEN"' : ''
   return text({
     urls: { gateway, admin, upstream: upstream.replace(/\/\/[^/@]*@/, '//') },
@@ -30,8 +33,11 @@ export function welcomeToUpstream({ gateway, admin, upstream, needsAdminToken })
 
 const isLoopback = url => /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)
 
-function curlCall(url, { model, headers }) {
-  const all = ["'Content-Type: application/json'", "'Idempotency-Key: demo-1'", ...headers]
+/** A new one each time: the store outlives the gateway, and the sandbox's meter does not. */
+const drawKey = () => `demo-${randomBytes(3).toString('hex')}`
+
+function curlCall(url, { model, headers, key }) {
+  const all = ["'Content-Type: application/json'", `'Idempotency-Key: ${key}'`, ...headers]
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] })
   return `curl -i ${url} ${all.map(header => `-H ${header}`).join(' ')} -d '${body}'`
 }

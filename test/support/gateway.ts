@@ -1,4 +1,22 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Environment, type Program, startProgram } from './program.ts'
+
+/** The store that the gateways of these tests are on, unless a test names one: a folder of its own, or memory. */
+const kind = process.env.RETRYSAFE_TEST_STORE ?? 'lmdb'
+
+/** A folder for a store, gone when this process ends. */
+export function makeStoreFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'retrysafe-e2e-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Flags that put a gateway on the LMDB store in `folder`. */
+export function storeIn(folder: string): readonly string[] {
+  return ['--store', `lmdb:${folder}`]
+}
 
 /** A gateway in a process of its own. */
 export interface Gateway extends Program {
@@ -11,9 +29,13 @@ export async function startGateway(
   upstream: string,
   flags: readonly string[] = [],
   environment: Environment = {},
+  wrapper: readonly string[] = [],
 ): Promise<Gateway> {
   const ports = ['--port', '0', '--admin-port', '0']
-  const program = await startProgram(['serve', '--upstream', upstream, ...ports, ...flags], environment)
+  const namesStore = flags.includes('--store') || environment.RETRYSAFE_STORE !== undefined
+  const store = namesStore ? [] : ['--store', kind === 'memory' ? 'memory:' : `lmdb:${makeStoreFolder()}`]
+  const args = ['serve', '--upstream', upstream, ...ports, ...store, ...flags]
+  const program = await startProgram(args, environment, wrapper)
   const { url = '', admin = '' } = program.ready
   return { ...program, url, admin }
 }

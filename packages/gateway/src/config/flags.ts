@@ -33,7 +33,12 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     read: upstream,
     mayHoldSecret: true,
   },
-  store: { flag: '--store <url>', help: 'where outcomes are kept: memory:', read: text, fallback: 'memory:' },
+  store: {
+    flag: '--store <url>',
+    help: 'where outcomes are kept: lmdb:FOLDER (durable, for the processes of one machine) or memory:',
+    read: text,
+    fallback: 'lmdb:./retrysafe-data',
+  },
   tenant: {
     flag: '--tenant <mode>',
     help: 'whose key it is: credential, header:NAME (set by your proxy) or none',

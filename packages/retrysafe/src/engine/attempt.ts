@@ -111,14 +111,15 @@ export class Attempt implements LeaseEvents {
     const mustMark = !this.#terms.sent
     if (mustMark || this.#lease.isPastDeadline()) {
       const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
-      if (answer.kind === 'lost' || this.#stopped) return 'lost'
-      if (answer.kind === 'busy' || this.#lease.isPastDeadline()) return this.#neverBegun()
+      if (answer.kind !== 'ok' || this.#lease.isPastDeadline()) return this.#neverBegun()
     }
-    if (this.#stopped) return 'lost'
-    return 'go'
+    return this.#stopped ? this.#neverBegun() : 'go'
   }
 
-  /** The lease may run out any moment, so nothing may begin; nothing has, so the key is free again. */
+  /**
+   * Cancelled, or the lease may run out any moment: nothing may begin, and nothing has, so the key is free again.
+   * What the store has called lost is nobody's to release.
+   */
   async #neverBegun(): Promise<'lost'> {
     await this.release('free')
     return 'lost'

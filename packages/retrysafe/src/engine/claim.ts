@@ -69,9 +69,10 @@ const undecidedMs = 250
  */
 export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   const claimant = new Claimant(port, call)
+  // The first of its claims may be the one that was granted, delivered late or twice: the lease may be as old as that.
+  const claimedAt = instant(port.surroundings.clock)
   try {
     for (;;) {
-      const claimedAt = instant(port.surroundings.clock)
       let answer: ClaimAnswer
       try {
         answer = await claimant.ask()

@@ -31,6 +31,14 @@ export interface Store {
   append(key: StoreKey, token: Token, piece: LogPiece): Promise<AppendAnswer>
   /** Seals the log with its last bytes; the retention starts here. The log is cut to `offsetBytes` first. */
   complete(key: StoreKey, token: Token, piece: LogPiece): Promise<CompleteAnswer>
+  /**
+   * Completes inside the caller's transaction, on stores that are `transactional`: nothing shows before it commits.
+   * Rejects, so that it rolls back, when the record is not this token's to complete any more, an outcome of the same
+   * token included: its effect is there already.
+   *
+   * @throws {RetrysafeError} `LEASE_LOST`
+   */
+  completeIn?(tx: unknown, key: StoreKey, token: Token, piece: LogPiece): Promise<void>
   /** Ends an attempt that has no outcome, by the table in docs/protocol.md. */
   release(key: StoreKey, token: Token, end: ReleaseTerms): Promise<ReleaseAnswer>
 
@@ -69,6 +77,7 @@ export interface Store {
   sweep(limit: number): Promise<number>
   /** The store's clock, ms since the epoch. */
   now(): Promise<number>
+  /** From then on every step rejects with `STORE_UNAVAILABLE`. May be called again. */
   close(): Promise<void>
 }
 

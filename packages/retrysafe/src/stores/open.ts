@@ -3,27 +3,41 @@ import type { Store } from '../engine/store.ts'
 import { parseSize } from '../protocol/duration.ts'
 import { memoryStore } from './memory/store.ts'
 
-const forms = 'memory:'
+const forms = 'lmdb:FOLDER or memory:'
 
 /**
  * Opens the store that a URL names. Stores that need a peer import it only here, so that nobody pays for another's.
  *
- * `memory:` takes `?max-entries=N&max-bytes=SIZE`.
+ * `lmdb:FOLDER` takes a relative or an absolute path. `memory:` takes `?max-entries=N&max-bytes=SIZE`.
  *
- * @throws {RetrysafeError} `CONFIG_INVALID` when the URL names no store
+ * @throws {RetrysafeError} `CONFIG_INVALID` when the URL names no store, and what the store itself throws
  * @example
- * const store = await openStore('memory:?max-bytes=64mb')
+ * const store = await openStore('lmdb:./retrysafe-data')
  */
 export async function openStore(url: string): Promise<Store> {
   // The URL may hold a password, anywhere: no message shows more of it than its scheme.
   if (!URL.canParse(url)) throw invalid(`it is no URL; it takes ${forms}`)
   const parsed = new URL(url)
   switch (parsed.protocol) {
+    case 'lmdb:': {
+      const { lmdbStore } = await import('./lmdb/store.ts')
+      return lmdbStore({ path: readPath(url) })
+    }
     case 'memory:':
       return openMemory(parsed)
     default:
       throw invalid(`no store goes by ${parsed.protocol} ; it takes ${forms}`)
   }
+}
+
+/** What follows the scheme, letter for letter: a path is no URL, and `%` is a character like any other. */
+function readPath(url: string): string {
+  const path = url.trim().slice('lmdb:'.length)
+  if (path === '') throw invalid('lmdb: takes a folder, such as lmdb:./retrysafe-data')
+  if (/[?#\0]/.test(path)) throw invalid('lmdb: takes a folder and nothing else')
+  if (!path.startsWith('//')) return path
+  if (!path.startsWith('///')) throw invalid('lmdb: takes a folder of this machine: lmdb:/path or lmdb:///path')
+  return path.slice(2)
 }
 
 function openMemory(parsed: URL): Store {

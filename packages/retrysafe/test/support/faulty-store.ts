@@ -17,7 +17,7 @@ export type Fault =
   | { kind: 'answer'; answer: unknown }
 
 export type Method = {
-  [Name in keyof Store]: Store[Name] extends (...args: never[]) => Promise<unknown> ? Name : never
+  [Name in keyof Store]-?: Store[Name] extends (...args: never[]) => Promise<unknown> ? Name : never
 }[keyof Store]
 
 export interface FaultyStore {

@@ -1,17 +1,9 @@
 import { RetrysafeError } from '../../engine/errors.ts'
 import type { StoreKey } from '../../engine/record.ts'
-import type { Fingerprint } from '../../fingerprint/fingerprint.ts'
 import { isExpired, type Row, type StoreTime } from '../row/row.ts'
+import type { StoredStep } from '../row/step.ts'
 import { ChunkLog } from './chunk-log.ts'
 import { ExpiryHeap } from './expiry-heap.ts'
-
-export interface StoredStep {
-  readonly input: Fingerprint
-  readonly attempt: number
-  /** The attempt that began it last. */
-  readonly fence: number
-  readonly value?: Uint8Array
-}
 
 /** One record with everything that belongs to it. */
 export interface Entry {

@@ -11,15 +11,15 @@ import {
   type Store,
 } from '../../engine/store.ts'
 import { processSurroundings } from '../../engine/surroundings.ts'
+import { Hints } from '../hints.ts'
 import { claimRow } from '../row/claim.ts'
 import { type OperatorAct, operateOnRow } from '../row/operator.ts'
 import { type Change, isExpired, isLapsed, type StoreTime, viewOf } from '../row/row.ts'
+import { keepStepValue, type StepOutcome, startStep } from '../row/step.ts'
 import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
 import { Counters } from './counters.ts'
 import { Entries, type Entry } from './entries.ts'
-import { Hints } from './hints.ts'
 import { Pairs } from './pairs.ts'
-import { startStep, storeStep } from './steps.ts'
 
 export interface MemoryStoreOptions {
   /** Records at most. Default 1_000_000. */
@@ -46,8 +46,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const counters = new Counters()
   const meta = new Map<string, Uint8Array>()
   let lastFence = 0
+  let closed = false
 
-  const time = (): StoreTime => ({ leaseMs: clock.monotonicMs(), wallMs: clock.wallMs() })
+  /** Asked first by every step, so a closed store refuses them all. */
+  function time(): StoreTime {
+    if (closed) throw new RetrysafeError('STORE_UNAVAILABLE', 'the memory store is closed: open a new one')
+    return { leaseMs: clock.monotonicMs(), wallMs: clock.wallMs() }
+  }
 
   function apply(key: StoreKey, change: Change): void {
     if (change.kind === 'keep') return
@@ -96,6 +101,14 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     return { kind: 'bytes', bytes: log.read(offsetBytes, limitBytes), lengthBytes: log.lengthBytes, sealed, lapsed }
   }
 
+  function takeStep<Answer>(key: StoreKey, stepId: string, { answer, change }: StepOutcome<Answer>): Answer {
+    if (change !== undefined) {
+      entries.put(key, change.row)
+      entries.putStep(key, stepId, change.step)
+    }
+    return answer
+  }
+
   function operate(key: StoreKey, fence: number, act: OperatorAct): OperatorAnswer {
     const { answer, change } = operateOnRow(entries.get(key)?.row, fence, act, time())
     apply(key, change)
@@ -122,8 +135,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     claim: async terms => claim(terms),
     async claimMany(many) {
       // All or none: answers of claims that were made must not get lost behind a later one's refusal.
+      const now = time()
       const fresh = new Set(many.map(terms => terms.key).filter(key => entries.get(key) === undefined))
-      if (fresh.size > 0) makeRoom(time(), fresh.size)
+      if (fresh.size > 0) makeRoom(now, fresh.size)
       return many.map(claim)
     },
     async renew(key, token, terms) {
@@ -153,18 +167,33 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     },
     read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
     subscribe: (key, hint) => hints.subscribe(key, hint),
-    stepStart: async (key, token, step) => startStep(entries, key, token, step, time()),
-    stepPut: async (key, token, step) => storeStep(entries, key, token, step, time()),
+    async stepStart(key, token, step) {
+      const entry = entries.get(key)
+      return takeStep(key, step.id, startStep(entry?.row, entry?.steps?.get(step.id), token, step, time()))
+    },
+    async stepPut(key, token, step) {
+      const entry = entries.get(key)
+      const stored = entry?.steps?.get(step.id)
+      return takeStep(key, step.id, keepStepValue(entry?.row, stored, token, step.value, time()))
+    },
     async stepGet(key, stepId) {
       const entry = entries.get(key)
-      const value = entry === undefined || isExpired(entry.row, time()) ? undefined : entry.steps?.get(stepId)?.value
+      const now = time()
+      const value = entry === undefined || isExpired(entry.row, now) ? undefined : entry.steps?.get(stepId)?.value
       return value === undefined ? { kind: 'absent' } : { kind: 'exists', value }
     },
-    offer: async (pairKey, offer) => pairs.offer(pairKey, offer, clock.wallMs()),
-    take: async (pairKey, taker) => pairs.take(pairKey, taker.count, taker.owner, clock.wallMs()),
-    count: async (bucket, deltas, sequence) => counters.add(bucket, deltas, sequence),
-    counters: async bucket => counters.read(bucket),
+    offer: async (pairKey, offer) => pairs.offer(pairKey, offer, time().wallMs),
+    take: async (pairKey, taker) => pairs.take(pairKey, taker.count, taker.owner, time().wallMs),
+    async count(bucket, deltas, sequence) {
+      time()
+      return counters.add(bucket, deltas, sequence)
+    },
+    async counters(bucket) {
+      time()
+      return counters.read(bucket)
+    },
     async metaInit(name, value) {
+      time()
       const kept = meta.get(name) ?? value
       meta.set(name, kept)
       return kept
@@ -180,8 +209,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     list: async query => list(query.state, query.cursor, query.limit),
     unknown: async query => list('unknown', query.cursor, query.limit),
     sweep: async limit => sweep(limit, time()),
-    now: async () => clock.wallMs(),
-    close: async () => hints.close(),
+    now: async () => time().wallMs,
+    async close() {
+      closed = true
+      hints.close()
+    },
   }
 }
 

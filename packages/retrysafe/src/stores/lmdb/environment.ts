@@ -1,0 +1,163 @@
+import { join } from 'node:path'
+import type { Database, RootDatabase } from 'lmdb'
+import { pause, type Timers } from '../../engine/clock.ts'
+import { RetrysafeError } from '../../engine/errors.ts'
+import { requirePeer } from '../peer.ts'
+import { asStoreError, type Folder, newerVersion } from './folder.ts'
+import { rowFormat } from './row-codec.ts'
+import { WriteWatch } from './write-watch.ts'
+
+/** A table of bytes under bytes; rows that are changed conditionally carry a revision. */
+export type Table = Database<Buffer, Buffer>
+
+/** An LMDB file that is open, and the one way to write to it. */
+export interface Environment {
+  readonly records: Table
+  readonly logs: Table
+  readonly steps: Table
+  readonly expiry: Table
+  readonly unknown: Table
+  readonly pairs: Table
+  readonly counters: Table
+  readonly marks: Table
+  readonly meta: Table
+  /** The revision that came with the last `getBinary` of a table with revisions. */
+  lastRevision(): number
+  /**
+   * Reads from here on see everything that was committed before.
+   *
+   * @throws {RetrysafeError} `STORE_UNAVAILABLE` once it is closed
+   */
+  refresh(): void
+  /** Changes whenever any process has committed. */
+  lastTransaction(): number
+  /**
+   * Queues a conditional write; all its parts are committed together or not at all.
+   *
+   * @param write queues the write, and answers LMDB's promise: false when the condition did not hold
+   * @param durable wait until it is on the disk, not only visible
+   * @throws {RetrysafeError} `STORE_UNAVAILABLE` after 2 s, `STORE_FULL`
+   */
+  commit(write: () => Promise<boolean>, durable: boolean): Promise<boolean>
+  close(): Promise<void>
+}
+
+interface Lmdb {
+  open(options: object): RootDatabase<Buffer, Buffer>
+  getLastVersion(): number
+}
+
+/** With `separateFlushed`, a commit's promise says when it is visible, and this one when it is on the disk. */
+interface Commit extends Promise<boolean> {
+  readonly flushed?: Promise<unknown>
+}
+
+const plain = { encoding: 'binary', keyEncoding: 'binary' } as const
+const revised = { ...plain, useVersions: true } as const
+
+export interface EnvironmentOptions {
+  readonly folder: Folder
+  readonly timers: Timers
+  readonly monotonicMs: () => number
+  /** Called while writes have been stuck for a quarter of a second: somebody may hold LMDB's lock. */
+  readonly stuck: () => void
+}
+
+/** @throws {RetrysafeError} `PEER_MISSING`, `STORE_INCOMPATIBLE`, `STORE_FULL`, `STORE_UNAVAILABLE` */
+export function openEnvironment(options: EnvironmentOptions): Environment {
+  const { folder } = options
+  const lmdb = requirePeer('lmdb', 'an LMDB store') as Lmdb
+  let opened: RootDatabase<Buffer, Buffer> | undefined
+  try {
+    const root = lmdb.open({
+      ...plain,
+      path: folder.path,
+      // A folder may well have a dot in its name.
+      noSubdir: false,
+      maxDbs: 12,
+      // Visible at the commit, durable at `flushed`: LMDB's lock is never held while the disk writes.
+      overlappingSync: true,
+      separateFlushed: true,
+      // A batch that LMDB began before it was whole would hold the lock while this thread writes the rest of it.
+      batchStartThreshold: 1_000_000_000,
+      // A batch of a whole turn has a promise that nobody holds: when it cannot be written, Node ends the process.
+      eventTurnBatching: false,
+    })
+    opened = root
+    const watch = new WriteWatch(options)
+    const table = (name: string, kind: typeof plain | typeof revised): Table => root.openDB({ name, ...kind })
+    const meta = table('meta', plain)
+    requireFormat(meta, join(folder.path, 'data.mdb'))
+    const records = table('records', revised)
+    return {
+      records,
+      logs: table('logs', plain),
+      steps: table('steps', plain),
+      expiry: table('expiry', plain),
+      unknown: table('unknown', plain),
+      pairs: table('pairs', revised),
+      counters: table('counters', revised),
+      marks: table('marks', plain),
+      meta,
+      lastRevision: () => lmdb.getLastVersion(),
+      refresh() {
+        watch.requireOpen()
+        root.resetReadTxn()
+      },
+      lastTransaction: () => lastTransactionOf(root),
+      async commit(write, durable) {
+        const holdMs = watch.holdMs()
+        if (holdMs > 0) await pause(options.timers, holdMs)
+        const commit: Commit = watch.begin(write)
+        try {
+          const held = await watch.bound(commit)
+          if (held && durable) await watch.bound(commit.flushed ?? commit)
+          return held
+        } catch (error) {
+          throw await asWriteError(folder.path, error)
+        }
+      },
+      async close() {
+        if (!watch.close()) return
+        await root.close()
+        folder.openers.leave()
+      },
+    }
+  } catch (error) {
+    void opened?.close()
+    folder.openers.leave()
+    throw asOpenError(folder.path, error)
+  }
+}
+
+function requireFormat(meta: Table, data: string): void {
+  const key = Buffer.from('format')
+  const format = meta.get(key)
+  if (format === undefined) meta.putSync(key, Buffer.from(String(rowFormat)))
+  else if (Number(format.toString()) > rowFormat) throw newerVersion(data)
+}
+
+function lastTransactionOf(root: RootDatabase<Buffer, Buffer>): number {
+  const { lastTxnId } = root.getStats() as { lastTxnId?: number }
+  return lastTxnId ?? 0
+}
+
+function asOpenError(path: string, error: unknown): RetrysafeError {
+  const message = error instanceof Error ? error.message : String(error)
+  if (/MDB_VERSION_MISMATCH/.test(message)) return newerVersion(join(path, 'data.mdb'))
+  if (/MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC)/.test(message)) {
+    return new RetrysafeError(
+      'STORE_INCOMPATIBLE',
+      `${path} is damaged (${message}): move its files away, or put a backup in their place`,
+      { cause: error },
+    )
+  }
+  return asStoreError(path, error)
+}
+
+/** LMDB tells why a commit failed by a promise of its own, which rejects. */
+async function asWriteError(path: string, error: unknown): Promise<RetrysafeError> {
+  const { commitError } = error as { commitError?: Promise<unknown> }
+  const reason = await (commitError ?? Promise.reject(error)).catch((cause: unknown) => cause)
+  return asStoreError(path, reason)
+}

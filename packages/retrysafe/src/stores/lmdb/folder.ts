@@ -1,0 +1,118 @@
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { RetrysafeError } from '../../engine/errors.ts'
+import { checkDataFile, type FileVerdict } from './file-check.ts'
+import type { Machine } from './machine.ts'
+import { nameUnsafeFileSystem } from './network-file-system.ts'
+import { type Openers, openersOf } from './openers.ts'
+
+const dataFile = 'data.mdb'
+
+/** A store's folder, looked at and marked as open by this process. */
+export interface Folder {
+  readonly path: string
+  readonly openers: Openers
+}
+
+/**
+ * Makes or checks the folder of a store, before LMDB maps anything in it.
+ * A damaged data file is set aside, never overwritten, and that is an error: an empty store in its place would forget
+ * every key without a word.
+ *
+ * @throws {RetrysafeError} `STORE_UNAVAILABLE` (no rights, no folder), `STORE_FULL`, `STORE_INCOMPATIBLE` (a network
+ * file system, a file of a newer version, a damaged file)
+ */
+export function openFolder(path: string, machine: Machine, now: Date): Folder {
+  make(path)
+  const real = realpathSync(path)
+  const unsafe = nameUnsafeFileSystem(real)
+  if (unsafe !== undefined) {
+    throw new RetrysafeError(
+      'STORE_INCOMPATIBLE',
+      `${path} is on ${unsafe}: an LMDB store needs a local disk of one machine; for many machines use redis:// or postgres://`,
+    )
+  }
+  return guard(path, () => {
+    const openers = openersOf(real, machine, now)
+    openers.come()
+    try {
+      requireSound(real, openers, now)
+      openers.stay()
+    } catch (error) {
+      openers.leave()
+      throw error
+    }
+    return { path: real, openers }
+  })
+}
+
+function make(path: string): void {
+  guard(path, () => {
+    mkdirSync(path, { recursive: true })
+    accessSync(path, constants.R_OK | constants.W_OK)
+    const data = join(path, dataFile)
+    if (existsSync(data)) accessSync(data, constants.R_OK | constants.W_OK)
+  })
+}
+
+/** Who has the file open vouches for it; what they write would look like damage to somebody who reads along. */
+function requireSound(path: string, openers: Openers, now: Date): void {
+  const data = join(path, dataFile)
+  if (!existsSync(data) || openers.anybodyElse()) return
+  const verdict = checkDataFile(data)
+  if (verdict.kind === 'newer') throw newerVersion(data)
+  // Somebody may have opened it, written and gone while we read.
+  if (verdict.kind !== 'damaged' || openers.anybodyElse()) return
+  const again = checkDataFile(data)
+  if (again.kind === 'damaged' && !openers.anybodyElse()) setAside(data, again, now)
+}
+
+function setAside(data: string, { why }: Extract<FileVerdict, { kind: 'damaged' }>, now: Date): never {
+  const aside = `${data}.damaged-${now.toISOString().replace(/[:.]/g, '-')}`
+  renameSync(data, aside)
+  throw new RetrysafeError(
+    'STORE_INCOMPATIBLE',
+    `${data} is damaged (${why}); it was set aside as ${aside}. Put a backup in its place, or start again with an empty store: then the keys in it are forgotten`,
+  )
+}
+
+export function newerVersion(data: string): RetrysafeError {
+  return new RetrysafeError(
+    'STORE_INCOMPATIBLE',
+    `${data} was written by a newer version: upgrade this one, or give it another folder`,
+  )
+}
+
+/** Runs something on the file system; its errors in our words. */
+function guard<Value>(path: string, run: () => Value): Value {
+  try {
+    return run()
+  } catch (error) {
+    throw asStoreError(path, error)
+  }
+}
+
+/** A file system's error in our words, with what to do. */
+export function asStoreError(path: string, error: unknown): RetrysafeError {
+  if (error instanceof RetrysafeError) return error
+  const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+  const code = String((error as { code?: unknown }).code ?? message)
+  if (/ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|quota|too large/i.test(`${code} ${message}`)) {
+    return new RetrysafeError('STORE_FULL', `no space is left for ${path}: free some, or move the store`, {
+      cause: error,
+    })
+  }
+  if (/EACCES|EPERM|EROFS|Permission denied|Read-only/i.test(`${code} ${message}`)) {
+    return new RetrysafeError(
+      'STORE_UNAVAILABLE',
+      `${path} cannot be written: give this user the right to, or name another folder`,
+      {
+        cause: error,
+      },
+    )
+  }
+  if (/ENOTDIR|EEXIST/.test(code)) {
+    return new RetrysafeError('STORE_UNAVAILABLE', `${path} is no folder: name another one`, { cause: error })
+  }
+  return new RetrysafeError('STORE_UNAVAILABLE', `${path}: ${message}`, { cause: error })
+}

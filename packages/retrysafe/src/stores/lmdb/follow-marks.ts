@@ -1,0 +1,147 @@
+import type { Timer, Timers } from '../../engine/clock.ts'
+import type { StoreKey } from '../../engine/record.ts'
+import type { Subscription } from '../../engine/store.ts'
+import type { Hints } from '../hints.ts'
+import type { StoreTime } from '../row/row.ts'
+import type { Environment } from './environment.ts'
+import { recordKey } from './keys.ts'
+import type { Machine } from './machine.ts'
+import type { Records } from './records.ts'
+
+/** How often this process looks for what others have committed, while anybody here follows. */
+const lookMs = 10
+/** A mark holds for so long, and is set again after half of it. */
+const markMs = 4_000
+
+interface Followed {
+  readonly record: Buffer
+  readonly key: StoreKey
+  revision: number | undefined
+  /** When to look again whether it needs a mark, on the lease clock. */
+  markAtMs: number
+  isMarked: boolean
+}
+
+/**
+ * Following records that other processes run: one poller for the whole process turns their commits into hints, and
+ * leaves marks by which an owner knows that it is followed from outside.
+ */
+export class FollowMarks {
+  readonly #environment: Environment
+  readonly #records: Records
+  readonly #machine: Machine
+  readonly #hints: Hints
+  readonly #timers: Timers
+  readonly #followed = new Map<StoreKey, Followed & { count: number }>()
+  #timer: Timer | undefined
+  #lastTransaction = -1
+  #closed = false
+
+  constructor(environment: Environment, records: Records, machine: Machine, hints: Hints, timers: Timers) {
+    this.#environment = environment
+    this.#records = records
+    this.#machine = machine
+    this.#hints = hints
+    this.#timers = timers
+  }
+
+  subscribe(key: StoreKey, hint: () => void): Subscription {
+    if (this.#closed) return { close: () => {} }
+    const subscription = this.#hints.subscribe(key, hint)
+    const followed = this.#followed.get(key) ?? this.#follow(key)
+    followed.count++
+    let isOpen = true
+    return {
+      close: () => {
+        if (!isOpen) return
+        isOpen = false
+        subscription.close()
+        if (--followed.count === 0) this.#followed.delete(key)
+      },
+    }
+  }
+
+  /** Whether somebody follows the record, in this process or in another. */
+  isFollowed(key: StoreKey, record: Buffer, now: StoreTime): boolean {
+    if (this.#hints.isFollowed(key)) return true
+    const mark = this.#environment.marks.getBinary(record)
+    return mark !== undefined && this.#isLive(mark, now)
+  }
+
+  /** Drops marks that are over; looks at no more than `limit`. */
+  async sweep(limit: number, now: StoreTime): Promise<void> {
+    const { marks } = this.#environment
+    const over: Buffer[] = []
+    for (const { key, value } of marks.getRange({ limit })) if (!this.#isLive(value, now)) over.push(Buffer.from(key))
+    // A mark that comes back in between is set again within its half-life.
+    if (over.length > 0)
+      await this.#environment.commit(() => marks.batch(() => over.forEach(key => void marks.remove(key))), false)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#followed.clear()
+  }
+
+  #follow(key: StoreKey): Followed & { count: number } {
+    const record = recordKey(key)
+    this.#environment.refresh()
+    const revision = this.#records.revisionOf(record)
+    const followed = { key, record, revision, markAtMs: Number.NEGATIVE_INFINITY, isMarked: false, count: 0 }
+    this.#followed.set(key, followed)
+    this.#mark(followed)
+    this.#timer ??= this.#timers.after(lookMs, () => this.#look())
+    return followed
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    if (this.#followed.size === 0) return
+    try {
+      this.#environment.refresh()
+      const transaction = this.#environment.lastTransaction()
+      const isNew = transaction !== this.#lastTransaction
+      this.#lastTransaction = transaction
+      for (const followed of this.#followed.values()) {
+        if (isNew) this.#compare(followed)
+        this.#mark(followed)
+      }
+    } catch {
+      // The file cannot be read just now: waiters poll beneath, and get the error themselves.
+    }
+    this.#timer = this.#timers.after(lookMs, () => this.#look())
+  }
+
+  #compare(followed: Followed): void {
+    const revision = this.#records.revisionOf(followed.record)
+    if (revision === followed.revision) return
+    followed.revision = revision
+    // Another process may run it only now.
+    if (!followed.isMarked) followed.markAtMs = Number.NEGATIVE_INFINITY
+    this.#hints.tell(followed.key)
+  }
+
+  /** Tells an owner in another process that it is followed. */
+  #mark(followed: Followed): void {
+    const now = this.#records.time()
+    if (now.leaseMs < followed.markAtMs) return
+    const loaded = this.#records.load(followed.record, now)
+    followed.markAtMs = now.leaseMs + markMs / 2
+    followed.isMarked = loaded !== undefined && loaded.row.state === 'running' && !this.#records.isOurs(loaded)
+    if (!followed.isMarked) return
+    const mark = Buffer.from(`${this.#machine.clockName} ${now.leaseMs + markMs}`)
+    this.#environment
+      .commit(() => this.#environment.marks.put(followed.record, mark), false)
+      .catch(() => {
+        followed.markAtMs = now.leaseMs
+      })
+  }
+
+  #isLive(mark: Buffer, now: StoreTime): boolean {
+    const [clockName, untilMs] = mark.toString().split(' ')
+    const leftMs = Number(untilMs) - now.leaseMs
+    return clockName === this.#machine.clockName && leftMs > 0 && leftMs <= markMs
+  }
+}

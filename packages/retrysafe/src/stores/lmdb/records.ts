@@ -1,0 +1,259 @@
+import type { Clock } from '../../engine/clock.ts'
+import { RetrysafeError } from '../../engine/errors.ts'
+import { graceMs, inlineLogBytes, type LogPiece } from '../../engine/store.ts'
+import type { Change, Row, StoreTime } from '../row/row.ts'
+import type { Environment } from './environment.ts'
+import { expiryKey, partsOf } from './keys.ts'
+import { Logs } from './logs.ts'
+import type { Machine } from './machine.ts'
+import { decodeRow, encodeRow, type StoredRow } from './row-codec.ts'
+
+/** A record as it is now: its row's lease times on this machine's clock of today. */
+export interface Loaded extends StoredRow {
+  readonly revision: number
+  /** The lease was granted on another clock: counted anew from now, once that is written. */
+  readonly isRebased: boolean
+}
+
+/** What a step does to a record. */
+export interface Decision<Answer> {
+  readonly answer: Answer
+  readonly change: Change
+  /** Bytes that go to the log with it: its end, when the record is completed. */
+  readonly piece?: LogPiece
+  /** A part that is written with it. */
+  readonly step?: { readonly key: Buffer; readonly value: Buffer }
+}
+
+export interface ChangeOptions {
+  /** Wait for the disk. */
+  readonly durable: boolean
+  /** The write is made for the token, by the process that holds it. */
+  readonly byOwner: boolean
+}
+
+/** More than other processes can get ahead of us by chance. */
+const maxTries = 100
+/** How long it is believed that a process which was there is still there. */
+const believeMs = 20
+
+/**
+ * Records and everything that belongs to them, changed conditionally: a step reads the record, decides, and writes if
+ * nobody has written since, else it decides again. No code of ours runs under LMDB's lock.
+ */
+export class Records {
+  readonly logs: Logs
+  readonly #environment: Environment
+  readonly #machine: Machine
+  readonly #clock: Clock
+  readonly #random: () => number
+  /** Until when what is known of a process is believed; a process that is gone stays gone. */
+  readonly #known = new Map<string, { isGone: boolean; untilMs: number }>()
+
+  constructor(environment: Environment, machine: Machine, clock: Clock, random: () => number) {
+    this.#environment = environment
+    this.#machine = machine
+    this.#clock = clock
+    this.#random = random
+    this.logs = new Logs(environment.logs)
+  }
+
+  time(): StoreTime {
+    return { leaseMs: this.#clock.monotonicMs(), wallMs: this.#clock.wallMs() }
+  }
+
+  /** Reads a record as it is now. */
+  load(record: Buffer, now: StoreTime): Loaded | undefined {
+    const bytes = this.#environment.records.getBinary(record)
+    if (bytes === undefined) return undefined
+    const revision = this.#environment.lastRevision()
+    return this.#onOurClock({ ...decodeRow(bytes), revision, isRebased: false }, now)
+  }
+
+  /** True when somebody has written to the record since it had `revision`; a record that is not there has none. */
+  revisionOf(record: Buffer): number | undefined {
+    return this.#environment.records.getBinaryFast(record) === undefined ? undefined : this.#environment.lastRevision()
+  }
+
+  /** Writes down that a lease of another clock is counted from now on. */
+  rebase(record: Buffer): void {
+    const keep = (): Decision<void> => ({ answer: undefined, change: { kind: 'keep' } })
+    this.change(record, keep, { durable: false, byOwner: false }).catch(() => {})
+  }
+
+  isOurs(loaded: StoredRow): boolean {
+    return loaded.owner === this.#machine.processName
+  }
+
+  /** @throws {RetrysafeError} `STORE_UNAVAILABLE`, `STORE_FULL` */
+  async change<Answer>(
+    record: Buffer,
+    decide: (loaded: Loaded | undefined, now: StoreTime) => Decision<Answer>,
+    options: ChangeOptions,
+  ): Promise<Answer> {
+    for (let tries = 0; tries < maxTries; tries++) {
+      this.#environment.refresh()
+      const now = this.time()
+      const loaded = this.load(record, now)
+      const decision = decide(loaded, now)
+      const isKept = decision.change.kind === 'keep'
+      if (isKept && loaded?.isRebased !== true) return decision.answer
+      const write =
+        isKept && loaded !== undefined
+          ? (): Promise<boolean> => this.#write(record, loaded, { kind: 'put', row: loaded.row }, {}, now, false)
+          : (): Promise<boolean> => this.#write(record, loaded, decision.change, decision, now, options.byOwner)
+      if (await this.#environment.commit(write, options.durable)) return decision.answer
+    }
+    throw new RetrysafeError(
+      'STORE_UNAVAILABLE',
+      `the record was changed by others ${maxTries} times in a row: try again`,
+    )
+  }
+
+  /** Queues a conditional write of the record and of what belongs to it. */
+  #write(
+    record: Buffer,
+    loaded: Loaded | undefined,
+    change: Change,
+    parts: Pick<Decision<unknown>, 'piece' | 'step'>,
+    now: StoreTime,
+    byOwner: boolean,
+  ): Promise<boolean> {
+    const { records } = this.#environment
+    const body = (): void => {
+      if (change.kind === 'put') this.#put(record, loaded, change.row, parts, now, byOwner)
+      else if (change.kind === 'delete' && loaded !== undefined) this.#remove(record, loaded)
+    }
+    return loaded === undefined ? records.ifNoExists(record, body) : records.ifVersion(record, loaded.revision, body)
+  }
+
+  #put(
+    record: Buffer,
+    loaded: Loaded | undefined,
+    row: Row,
+    { piece, step }: Pick<Decision<unknown>, 'piece' | 'step'>,
+    now: StoreTime,
+    byOwner: boolean,
+  ): void {
+    const { records, steps } = this.#environment
+    const stored: StoredRow = {
+      row,
+      owner: byOwner ? this.#machine.processName : (loaded?.owner ?? this.#machine.processName),
+      clockName: this.#machine.clockName,
+      stampLeaseMs: now.leaseMs,
+      stampWallMs: now.wallMs,
+      wokenAtMs: this.#index(record, loaded, row),
+      log: this.#putLog(record, loaded, row, piece),
+    }
+    if (row.steps === 0) this.#dropSteps(record, loaded)
+    if (step !== undefined) steps.put(step.key, step.value)
+    records.put(record, encodeRow(stored), this.#newRevision())
+  }
+
+  #remove(record: Buffer, loaded: Loaded): void {
+    const { records, expiry, unknown } = this.#environment
+    this.logs.cut(record, loaded, 0)
+    this.#dropSteps(record, loaded)
+    if (loaded.row.state === 'unknown') unknown.remove(record)
+    expiry.remove(expiryKey(loaded.wokenAtMs, record))
+    records.remove(record)
+  }
+
+  /** Any number that the record has not had: a late condition must not hold for a record that was made anew. */
+  #newRevision(): number {
+    return 1 + Math.floor(this.#random() * (Number.MAX_SAFE_INTEGER - 1))
+  }
+
+  /**
+   * Keeps the two indexes. The entry in the expiry index may be later than the row's expiry by one lease, so that a
+   * completion need not move it; what expires later than its entry is found, and moved, by the sweep.
+   */
+  #index(record: Buffer, loaded: Loaded | undefined, row: Row): number {
+    const { expiry, unknown } = this.#environment
+    const isUnknown = row.state === 'unknown'
+    if (isUnknown !== (loaded?.row.state === 'unknown')) {
+      if (isUnknown) unknown.put(record, Buffer.alloc(0))
+      else unknown.remove(record)
+    }
+    const { wokenAtMs } = loaded ?? {}
+    if (wokenAtMs !== undefined && wokenAtMs <= row.expiresAtMs + row.leaseMs) return wokenAtMs
+    if (wokenAtMs !== undefined) expiry.remove(expiryKey(wokenAtMs, record))
+    expiry.put(expiryKey(row.expiresAtMs, record), Buffer.alloc(0))
+    return Math.max(0, Math.ceil(row.expiresAtMs))
+  }
+
+  /** @returns the log, where it is kept in the row itself */
+  #putLog(record: Buffer, loaded: Loaded | undefined, row: Row, piece: LogPiece | undefined): Uint8Array | undefined {
+    if (piece === undefined) {
+      const isSameLog =
+        loaded !== undefined && loaded.row.fence === row.fence && loaded.row.lengthBytes === row.lengthBytes
+      if (!isSameLog && loaded !== undefined) this.logs.cut(record, loaded, 0)
+      return isSameLog ? loaded.log : undefined
+    }
+    if (row.state !== 'completed' || row.lengthBytes > inlineLogBytes) {
+      if (loaded !== undefined) this.logs.cut(record, loaded, piece.offsetBytes)
+      this.logs.put(record, row.fence, piece)
+      return undefined
+    }
+    if (piece.offsetBytes === 0 || loaded === undefined) {
+      if (loaded !== undefined) this.logs.cut(record, loaded, 0)
+      return piece.bytes
+    }
+    const whole = Buffer.concat([this.logs.collect(record, loaded.row.fence, piece.offsetBytes), piece.bytes])
+    this.logs.cut(record, loaded, 0)
+    return whole
+  }
+
+  #dropSteps(record: Buffer, loaded: Loaded | undefined): void {
+    if (loaded === undefined || loaded.row.steps === 0) return
+    const { steps } = this.#environment
+    for (const key of [...steps.getKeys(partsOf(record))]) steps.remove(key)
+  }
+
+  /** Moves an entry of the expiry index to where its record expires; `atMs`: to where it is to be looked at again. */
+  async wakeAt(record: Buffer, atMs: number): Promise<void> {
+    const { expiry, records } = this.#environment
+    const now = this.time()
+    const loaded = this.load(record, now)
+    if (loaded === undefined) return
+    const wokenAtMs = Math.ceil(atMs)
+    const write = (): Promise<boolean> =>
+      records.ifVersion(record, loaded.revision, () => {
+        expiry.remove(expiryKey(loaded.wokenAtMs, record))
+        expiry.put(expiryKey(wokenAtMs, record), Buffer.alloc(0))
+        const { clockName } = this.#machine
+        const stamp = { clockName, stampLeaseMs: now.leaseMs, stampWallMs: now.wallMs }
+        records.put(record, encodeRow({ ...loaded, ...stamp, wokenAtMs }), this.#newRevision())
+      })
+    await this.#environment.commit(write, false)
+  }
+
+  /** Reads a row's lease times on this clock, and lets the lease of an owner that is gone be over. */
+  #onOurClock(loaded: Loaded, now: StoreTime): Loaded {
+    const { row } = loaded
+    const isRunning = row.state === 'running'
+    if (loaded.clockName !== this.#machine.clockName || now.leaseMs < loaded.stampLeaseMs - 1) {
+      const restMs = row.cooldownUntilMs - loaded.stampLeaseMs
+      const passedMs = Math.max(0, now.wallMs - loaded.stampWallMs)
+      const cooldownUntilMs = now.leaseMs + Math.max(0, restMs - passedMs)
+      // Lease and grace from when it is first seen here: whoever granted it may be alive on another clock.
+      return {
+        ...loaded,
+        row: { ...row, cooldownUntilMs, leaseUntilMs: now.leaseMs + row.leaseMs },
+        isRebased: isRunning,
+      }
+    }
+    if (!isRunning || row.leaseUntilMs + graceMs <= now.leaseMs || !this.#isGone(loaded.owner, now)) return loaded
+    return { ...loaded, row: { ...row, leaseUntilMs: now.leaseMs - graceMs } }
+  }
+
+  #isGone(owner: string, now: StoreTime): boolean {
+    if (owner === this.#machine.processName) return false
+    const known = this.#known.get(owner)
+    if (known !== undefined && known.untilMs > now.leaseMs) return known.isGone
+    const isGone = this.#machine.isGone(owner)
+    if (this.#known.size > 1_000) this.#known.clear()
+    this.#known.set(owner, { isGone, untilMs: isGone ? Number.POSITIVE_INFINITY : now.leaseMs + believeMs })
+    return isGone
+  }
+}

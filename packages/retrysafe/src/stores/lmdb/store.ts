@@ -1,0 +1,240 @@
+import { resolve } from 'node:path'
+import type { Clock, Surroundings } from '../../engine/clock.ts'
+import type { StoreKey, Token } from '../../engine/record.ts'
+import {
+  type ClaimAnswer,
+  type ClaimTerms,
+  inlineLogBytes,
+  type OperatorAnswer,
+  type ReadAnswer,
+  type SealedLog,
+  type Store,
+} from '../../engine/store.ts'
+import { processSurroundings } from '../../engine/surroundings.ts'
+import { Hints } from '../hints.ts'
+import { claimRow } from '../row/claim.ts'
+import { type OperatorAct, operateOnRow } from '../row/operator.ts'
+import { isExpired, isLapsed, viewOf } from '../row/row.ts'
+import { keepStepValue, type StepOutcome, startStep } from '../row/step.ts'
+import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
+import { openEnvironment } from './environment.ts'
+import { openFolder } from './folder.ts'
+import { FollowMarks } from './follow-marks.ts'
+import { recordKey, stepKey } from './keys.ts'
+import { listRecords } from './listing.ts'
+import { type Machine, readMachine } from './machine.ts'
+import { type Decision, type Loaded, Records } from './records.ts'
+import { decodeStep, encodeStep } from './step-codec.ts'
+import { releaseStopped, releaseStoppedNow } from './stopped-process.ts'
+import { sweepExpired } from './sweep.ts'
+import { Tallies } from './tallies.ts'
+
+export interface LmdbStoreOptions {
+  /** The folder of the store, on a local disk; made if it is not there. */
+  readonly path: string
+  /**
+   * Default: this machine's clocks. Processes that share a folder must share the monotonic one.
+   */
+  readonly clock?: Clock
+}
+
+/** A completed record younger than this may not be on the disk yet, when another process has written it. */
+const unflushedMs = 1_000
+
+/** CLOCK_MONOTONIC is the same in every process of a machine; `performance.now()` is not. */
+const machineClock: Clock = {
+  wallMs: processSurroundings.clock.wallMs,
+  monotonicMs: () => Number(process.hrtime.bigint()) / 1e6,
+}
+
+/**
+ * A store in a folder of this machine, shared by any number of its processes; what it has acknowledged survives
+ * kill -9 and, as far as the disk keeps its word, a power failure.
+ *
+ * @throws {RetrysafeError} `PEER_MISSING` without the package lmdb; `STORE_UNAVAILABLE` (no rights), `STORE_FULL`,
+ * `STORE_INCOMPATIBLE` (a network file system, a newer version's file, a damaged file, which is set aside)
+ * @example
+ * const store = lmdbStore({ path: './retrysafe-data' })
+ */
+export function lmdbStore(options: LmdbStoreOptions): Store {
+  const surroundings = { ...processSurroundings, clock: options.clock ?? machineClock }
+  return openLmdbStore(options.path, surroundings, readMachine())
+}
+
+/** `lmdbStore` on a machine of the caller's choice: a test may be another process, or another boot. */
+export function openLmdbStore(path: string, surroundings: Surroundings, machine: Machine): Store {
+  const { clock, timers, random } = surroundings
+  const folder = openFolder(resolve(path), machine, new Date(clock.wallMs()))
+  // Opening waits for LMDB's lock, too, and nothing else can run meanwhile.
+  releaseStoppedNow(folder.openers.names(), machine)
+  const environment = openEnvironment({
+    folder,
+    timers,
+    monotonicMs: machineClock.monotonicMs,
+    stuck: () => releaseStopped(folder.openers.names(), machine, timers),
+  })
+  const records = new Records(environment, machine, clock, random.unit)
+  const hints = new Hints()
+  const follows = new FollowMarks(environment, records, machine, hints, timers)
+  const tallies = new Tallies(environment, clock, random.unit)
+  let lastFence = 0
+
+  /** A step of the token's holder: decides on the row, writes, tells those who wait. */
+  async function write<Answer>(
+    key: StoreKey,
+    durable: boolean,
+    decide: Parameters<typeof records.change<Answer>>[1],
+    isTold: (answer: Answer) => boolean = () => true,
+  ): Promise<Answer> {
+    const answer = await records.change(recordKey(key), decide, { durable, byOwner: true })
+    if (isTold(answer)) hints.tell(key)
+    return answer
+  }
+
+  async function claim(terms: ClaimTerms): Promise<ClaimAnswer> {
+    const record = recordKey(terms.key)
+    let log: SealedLog = { lengthBytes: 0 }
+    let completedMsAgo = Number.POSITIVE_INFINITY
+    const answer = await records.change<ReturnType<typeof claimRow>['answer']>(
+      record,
+      (loaded, now) => {
+        const fence = Math.max(Math.floor(now.wallMs * 1_000), lastFence + 1)
+        const step = claimRow(loaded?.row, terms, now, fence)
+        if (step.answer.kind === 'completed' && loaded !== undefined) {
+          log = sealedLog(record, loaded)
+          completedMsAgo = now.wallMs - loaded.stampWallMs
+        }
+        return step
+      },
+      { durable: true, byOwner: true },
+    )
+    if (answer.kind === 'acquired') lastFence = Math.max(lastFence, answer.token.fence)
+    if (answer.kind !== 'completed') {
+      if (answer.kind === 'acquired' || answer.kind === 'unknown') hints.tell(terms.key)
+      return answer
+    }
+    // Its writer may still be waiting for the disk: nobody may get what a power failure could take back.
+    if (completedMsAgo < unflushedMs) await tallies.flush()
+    return { ...answer, log }
+  }
+
+  function sealedLog(record: Buffer, loaded: Loaded): SealedLog {
+    const { lengthBytes, fence } = loaded.row
+    if (lengthBytes > inlineLogBytes) return { lengthBytes }
+    return { lengthBytes, bytes: loaded.log ?? records.logs.collect(record, fence, lengthBytes) }
+  }
+
+  function read(key: StoreKey, fence: number, offsetBytes: number, limitBytes: number): ReadAnswer {
+    environment.refresh()
+    const now = records.time()
+    const record = recordKey(key)
+    const loaded = records.load(record, now)
+    if (loaded?.isRebased) records.rebase(record)
+    if (loaded === undefined || isExpired(loaded.row, now)) return { kind: 'ended', state: 'absent', cooldownMs: 0 }
+    const { row } = loaded
+    if (row.fence !== fence || (row.state !== 'running' && row.state !== 'completed')) {
+      const cooldownMs = row.state === 'open' ? Math.max(0, row.cooldownUntilMs - now.leaseMs) : 0
+      return { kind: 'ended', state: row.state, cooldownMs }
+    }
+    const sealed = row.state === 'completed'
+    const bytes = records.logs.read(record, loaded, offsetBytes, limitBytes)
+    return { kind: 'bytes', bytes, lengthBytes: row.lengthBytes, sealed, lapsed: !sealed && isLapsed(row, now) }
+  }
+
+  async function operate(key: StoreKey, fence: number, act: OperatorAct): Promise<OperatorAnswer> {
+    const decide = (loaded: Loaded | undefined, now: Parameters<typeof operateOnRow>[3]): Decision<OperatorAnswer> =>
+      operateOnRow(loaded?.row, fence, act, now)
+    const answer = await records.change(recordKey(key), decide, { durable: true, byOwner: false })
+    hints.tell(key)
+    return answer
+  }
+
+  function takeStep<Answer>(key: Buffer, { answer, change }: StepOutcome<Answer>): Decision<Answer> {
+    if (change === undefined) return { answer, change: { kind: 'keep' } }
+    return { answer, change: { kind: 'put', row: change.row }, step: { key, value: encodeStep(change.step) } }
+  }
+
+  function storedStep(key: Buffer): ReturnType<typeof decodeStep> | undefined {
+    const bytes = environment.steps.getBinary(key)
+    return bytes === undefined ? undefined : decodeStep(bytes)
+  }
+
+  return {
+    name: 'lmdb',
+    traits: { crossProcess: true, transactional: false, mayLoseRows: false, pollMs: 100 },
+    claim,
+    claimMany: many => Promise.all(many.map(claim)),
+    renew: (key, token, terms) =>
+      write(
+        key,
+        // A mark must be on the disk before the effect begins.
+        terms.sent === true,
+        (loaded, now) => renewRow(loaded?.row, token, terms, now, follows.isFollowed(key, recordKey(key), now)),
+        // Nobody follows a lease, so a renewal gives no hint, unless it says what somebody may wait for.
+        () => terms.canonical !== undefined,
+      ),
+    append: (key, token, piece) =>
+      write(key, false, (loaded, now) => {
+        const step = appendRow(loaded?.row, token, piece, now, follows.isFollowed(key, recordKey(key), now))
+        return step.answer.kind === 'ok' ? { ...step, piece } : step
+      }),
+    complete: (key, token: Token, piece) =>
+      write(key, true, (loaded, now) => {
+        const step = completeRow(loaded?.row, token, piece, now)
+        return step.answer === 'ok' ? { ...step, piece } : step
+      }),
+    release: (key, token, terms) => write(key, true, (loaded, now) => releaseRow(loaded?.row, token, terms, now)),
+    read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
+    subscribe: (key, hint) => follows.subscribe(key, hint),
+    stepStart: (key, token, step) =>
+      write(key, true, (loaded, now) => {
+        const at = stepKey(recordKey(key), step.id)
+        return takeStep(at, startStep(loaded?.row, storedStep(at), token, step, now))
+      }),
+    stepPut: (key, token, step) =>
+      write(key, true, (loaded, now) => {
+        const at = stepKey(recordKey(key), step.id)
+        return takeStep(at, keepStepValue(loaded?.row, storedStep(at), token, step.value, now))
+      }),
+    async stepGet(key, stepId) {
+      environment.refresh()
+      const now = records.time()
+      const record = recordKey(key)
+      const loaded = records.load(record, now)
+      const hasSteps = loaded !== undefined && loaded.row.steps > 0 && !isExpired(loaded.row, now)
+      const value = hasSteps ? storedStep(stepKey(record, stepId))?.value : undefined
+      return value === undefined ? { kind: 'absent' } : { kind: 'exists', value }
+    },
+    offer: (pairKey, offer) => tallies.offer(pairKey, offer),
+    take: (pairKey, taker) => tallies.take(pairKey, taker.count, taker.owner),
+    count: (bucket, deltas, sequence) => tallies.count(bucket, deltas, sequence),
+    counters: async bucket => tallies.counters(bucket),
+    metaInit: (name, value) => tallies.metaInit(name, value),
+    cancel: (key, fence) => operate(key, fence, { kind: 'cancel' }),
+    resolve: (key, fence) => operate(key, fence, { kind: 'resolve' }),
+    purge: (key, fence, { force }) => operate(key, fence, { kind: 'purge', force }),
+    async get(key) {
+      environment.refresh()
+      const now = records.time()
+      const loaded = records.load(recordKey(key), now)
+      return loaded === undefined || isExpired(loaded.row, now) ? undefined : viewOf(key, loaded.row, now)
+    },
+    list: async query => listRecords(environment, environment.records, records, query),
+    unknown: async query => listRecords(environment, environment.unknown, records, { ...query, state: 'unknown' }),
+    async sweep(limit) {
+      folder.openers.stay()
+      await tallies.sweep(limit)
+      await follows.sweep(limit, records.time())
+      return sweepExpired(environment, records, limit, key => hints.tell(key))
+    },
+    async now() {
+      environment.refresh()
+      return clock.wallMs()
+    },
+    async close() {
+      follows.close()
+      hints.close()
+      await environment.close()
+    },
+  }
+}
