@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ask, problemOf } from '../support/exchange.ts'
+import { makeStoreFolder } from '../support/gateway.ts'
 import { type Environment, type Program, startProgram } from '../support/program.ts'
 import { type Answerer, freePort, startUpstream, type Upstream } from '../support/upstream.ts'
 
 async function serve(args: readonly string[], environment: Environment): Promise<Program> {
-  const program = await startProgram(['serve', ...args], environment)
+  const store = { RETRYSAFE_STORE: `lmdb:${makeStoreFolder()}` }
+  const program = await startProgram(['serve', ...args], { ...store, ...environment })
   onTestFinished(program.stop)
   return program
 }
@@ -35,7 +37,7 @@ test('every flag can stand in the environment: upstream, ports, a list of method
     RETRYSAFE_ADMIN_PORT: '0',
     RETRYSAFE_METHODS: 'POST PUT',
   })
-  expect(program.ready).toMatchObject({ event: 'ready', url: `http://127.0.0.1:${port}`, store: 'memory' })
+  expect(program.ready).toMatchObject({ event: 'ready', url: `http://127.0.0.1:${port}`, store: 'lmdb' })
   const url = program.ready['url'] ?? ''
   expect([await send(url, 'PUT'), await send(url, 'PUT')]).toEqual(['executed', 'replayed'])
   expect([await send(url, 'POST'), await send(url, 'POST')]).toEqual(['executed', 'replayed'])

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { type Answer, ask } from '../support/exchange.ts'
 import { startGateway } from '../support/gateway.ts'
 import { stateOf } from '../support/records.ts'
@@ -52,7 +53,7 @@ describe('a stream that ends cleanly but not with its terminal event', () => {
     const key = what.replaceAll(/[^\w]+/g, '-')
     answerFirst(response => response.end(sent))
     await expect(readStream(key)).rejects.toThrow()
-    expect(await stateOf(gateway.admin, key)).toBe('open')
+    await eventually(() => stateOf(gateway.admin, key)).toBe('open')
     expect(await readStream(key)).toBe('whole')
     expect(await readStream(key)).toBe('whole')
     expect(upstream.received).toHaveLength(2)
@@ -70,7 +71,7 @@ describe('a stream that ends cleanly but not with its terminal event', () => {
       response.end(gzipSync(count === 1 ? frame('half') : frame('whole') + frame('', 'stop') + done))
     })
     await expect(readStream('encoded')).rejects.toThrow()
-    expect(await stateOf(gateway.admin, 'encoded')).toBe('open')
+    await eventually(() => stateOf(gateway.admin, 'encoded')).toBe('open')
     expect(await readStream('encoded')).toBe('whole')
     expect(upstream.received).toHaveLength(2)
   })
@@ -88,7 +89,7 @@ describe('an error inside a 200', () => {
     const key = `error-${what.replaceAll(/[^\w]+/g, '-')}`
     answerFirst(response => response.end(sent))
     await expect(readStream(key)).rejects.toMatchObject({ message: expect.stringContaining('overloaded') })
-    expect(await stateOf(gateway.admin, key)).toBe('open')
+    await eventually(() => stateOf(gateway.admin, key)).toBe('open')
     expect(await readStream(key)).toBe('whole')
     expect(upstream.received).toHaveLength(2)
   })
@@ -117,7 +118,7 @@ describe('a plain answer', () => {
       else response.writeHead(200, json).end('{"id":"c"}')
     })
     await askPlain(key).catch(() => undefined)
-    expect(await stateOf(gateway.admin, key)).toBe('open')
+    await eventually(() => stateOf(gateway.admin, key)).toBe('open')
     expect((await askPlain(key)).text).toBe('{"id":"c"}')
     expect((await askPlain(key)).headers['retrysafe-outcome']).toBe('replayed')
     expect(upstream.received).toHaveLength(2)

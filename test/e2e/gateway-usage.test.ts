@@ -25,7 +25,12 @@ describe('wrong usage is exit 2 and one line that names the flag and what it tak
     ['a count out of range', [...upstream, '--port', '65536'], '--port', /0 to 65535/],
     ['a choice that is none', [...upstream, '--on-crash', 'ignore'], '--on-crash', /rerun or fail/],
     ['a header name that is none', [...upstream, '--key-header', 'a:b'], '--key-header', /name of a header/],
-    ['a store that is no URL', [...upstream, ...ports, '--store', 'somewhere'], '--store', /it takes lmdb:FOLDER or memory:/],
+    [
+      'a store that is no URL',
+      [...upstream, ...ports, '--store', 'somewhere'],
+      '--store',
+      /it takes lmdb:FOLDER or memory:/,
+    ],
     ['admin off loopback', [...upstream, ...ports, '--admin-host', '0.0.0.0'], '--admin-host', /--admin-token/],
     ['an argument too many', [...upstream, 'now'], 'serve', /too many arguments/],
   ])('%s', async (_, args, named, takes) => {

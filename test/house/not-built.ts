@@ -33,8 +33,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     'STEP_CHANGED',
     'RESULT_NOT_SERIALIZABLE',
     'LEASE_LOST',
-    'STORE_INCOMPATIBLE',
-    'PEER_MISSING',
   ],
   subpaths: [
     './server',

@@ -6,10 +6,17 @@ import { type Environment, type Program, startProgram } from './program.ts'
 /** The store that the gateways of these tests are on, unless a test names one: a folder of its own, or memory. */
 const kind = process.env.RETRYSAFE_TEST_STORE ?? 'lmdb'
 
+const folders: string[] = []
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+// The test runner ends its workers by a signal, and without this no `exit` is told.
+process.once('SIGTERM', () => process.exit(143))
+
 /** A folder for a store, gone when this process ends. */
 export function makeStoreFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'retrysafe-e2e-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
 

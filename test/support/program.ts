@@ -22,10 +22,17 @@ export interface Program {
   /** What its ready line says. */
   readonly ready: Readonly<Record<string, string>>
   readonly exited: Promise<Exit>
+  readonly pid: number
   /** All that it has written to stderr so far. */
   stderr(): string
   /** Asks it to end, as an init system does. */
   terminate(): void
+  /** SIGKILL: it does nothing more, and nothing in good order. Resolves when it is gone. */
+  kill(): Promise<void>
+  /** SIGSTOP: it stands still until `resume`. */
+  pause(): void
+  /** SIGCONT. */
+  resume(): void
   /** Ends it for good: SIGTERM, and SIGKILL when that does not help. May be called again. */
   stop(): Promise<void>
 }
@@ -41,24 +48,43 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** Starts `retrysafe` with these arguments and waits until it is ready. */
-export async function startProgram(args: readonly string[], environment: Environment = {}): Promise<Program> {
+/**
+ * Starts `retrysafe` with these arguments and waits until it is ready.
+ *
+ * @param wrapper a command that turns into the program, such as `prlimit --fsize=9 --`
+ */
+export async function startProgram(
+  args: readonly string[],
+  environment: Environment = {},
+  wrapper: readonly string[] = [],
+): Promise<Program> {
   // With the channel it ends when this process is gone, however that happens.
-  const child = launch(args, environment, true)
+  const child = launch(args, environment, wrapper, true)
   const stderr = collect(child.stderr)
   const exited = exitOf(child)
   return {
     ready: await readyLine(child, args, exited, stderr),
     exited,
+    pid: child.pid ?? 0,
     stderr,
     terminate: () => void child.kill('SIGTERM'),
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     stop: () => stop(child, exited),
   }
 }
 
 /** Runs `retrysafe` with these arguments to its own end; one that does not end is killed, and `signal` tells it. */
-export async function runProgram(args: readonly string[], environment: Environment = {}): Promise<Ended> {
-  const child = launch(args, environment, false)
+export async function runProgram(
+  args: readonly string[],
+  environment: Environment = {},
+  wrapper: readonly string[] = [],
+): Promise<Ended> {
+  const child = launch(args, environment, wrapper, false)
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
   const timer = setTimeout(() => child.kill('SIGKILL'), runsWithinMs)
@@ -67,9 +93,15 @@ export async function runProgram(args: readonly string[], environment: Environme
   return { ...exit, stdout: stdout(), stderr: stderr() }
 }
 
-function launch(args: readonly string[], environment: Environment, tied: boolean): ChildProcess {
+function launch(
+  args: readonly string[],
+  environment: Environment,
+  wrapper: readonly string[],
+  tied: boolean,
+): ChildProcess {
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('RETRYSAFE_'))
-  const child = spawn(process.execPath, [binary, ...args], {
+  const [command = process.execPath, ...rest] = [...wrapper, process.execPath, binary, ...args]
+  const child = spawn(command, rest, {
     env: { ...Object.fromEntries(ours), ...environment },
     stdio: tied ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
   })

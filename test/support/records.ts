@@ -20,3 +20,14 @@ export async function recordOf(admin: string, key: string): Promise<RecordView |
 export async function stateOf(admin: string, key: string): Promise<string> {
   return (await recordOf(admin, key))?.state ?? 'absent'
 }
+
+/** Lets a key whose outcome is unknown run again, as an operator does. */
+export async function resolveFree(admin: string, key: string): Promise<void> {
+  const record = await recordOf(admin, key)
+  const response = await fetch(`${admin}/api/v1/records/${record?.id}/resolve`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"as":"free"}',
+  })
+  if (response.status !== 200) throw new Error(`resolving answered ${response.status}: ${await response.text()}`)
+}

@@ -33,6 +33,9 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
     ...(config.scopeSecret !== undefined && { scopeSecret: Buffer.from(config.scopeSecret) }),
     maxWaiters: config.maxWaiters,
     maxResultBytes: config.maxResultBytes,
+  }).catch(async (error: unknown) => {
+    await store.close()
+    throw error
   })
   const upstream = openUpstream(config.upstream, config.upstreamTimeoutMs)
   let draining = false

@@ -66,9 +66,9 @@ export interface EnvironmentOptions {
 /** @throws {RetrysafeError} `PEER_MISSING`, `STORE_INCOMPATIBLE`, `STORE_FULL`, `STORE_UNAVAILABLE` */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const { folder } = options
-  const lmdb = requirePeer('lmdb', 'an LMDB store') as Lmdb
   let opened: RootDatabase<Buffer, Buffer> | undefined
   try {
+    const lmdb = requirePeer('lmdb', 'an LMDB store') as Lmdb
     const root = lmdb.open({
       ...plain,
       path: folder.path,
@@ -80,10 +80,10 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
       separateFlushed: true,
       // A batch that LMDB began before it was whole would hold the lock while this thread writes the rest of it.
       batchStartThreshold: 1_000_000_000,
-      // A batch of a whole turn has a promise that nobody holds: when it cannot be written, Node ends the process.
-      eventTurnBatching: false,
     })
     opened = root
+    // LMDB's batch of a turn has a promise of its own: unless somebody holds it, a full disk ends the process.
+    root.on('beforecommit', () => queueMicrotask(() => void root.committed.then(ignore, ignoreReason)))
     const watch = new WriteWatch(options)
     const table = (name: string, kind: typeof plain | typeof revised): Table => root.openDB({ name, ...kind })
     const meta = table('meta', plain)
@@ -109,6 +109,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
         const holdMs = watch.holdMs()
         if (holdMs > 0) await pause(options.timers, holdMs)
         const commit: Commit = watch.begin(write)
+        commit.catch(ignoreReason)
         try {
           const held = await watch.bound(commit)
           if (held && durable) await watch.bound(commit.flushed ?? commit)
@@ -153,6 +154,13 @@ function asOpenError(path: string, error: unknown): RetrysafeError {
     )
   }
   return asStoreError(path, error)
+}
+
+function ignore(): void {}
+
+/** The reason of a failed commit is a promise that rejects, whether somebody asks for it or not. */
+function ignoreReason(error: unknown): void {
+  ;(error as { commitError?: Promise<unknown> }).commitError?.catch(ignore)
 }
 
 /** LMDB tells why a commit failed by a promise of its own, which rejects. */

@@ -6,7 +6,7 @@ export type FileVerdict = { kind: 'empty' } | { kind: 'sound' } | { kind: 'newer
 const magic = 0xbeefc0de
 const dataVersion = 2
 const headerBytes = 24
-const maxPages = 1_024
+const maxPages = 16_384
 const pageFlags = { branch: 0x01, leaf: 0x02, overflow: 0x04, meta: 0x08, leaf2: 0x20 }
 const nodeFlags = { bigData: 0x01, subData: 0x02 }
 
@@ -18,7 +18,7 @@ interface Meta {
 }
 
 /**
- * Looks at the first pages of the trees of an LMDB file (at most 1,024) before anybody maps it: a damaged file must
+ * Looks at the first pages of the trees of an LMDB file (at most 16,384, 64 MiB) before anybody maps it: a damaged file must
  * give an error, not a crash of the process. Call it only while no other process has the file open.
  *
  * @throws the file system's own errors

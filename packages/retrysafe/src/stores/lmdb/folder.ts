@@ -1,4 +1,14 @@
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, renameSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { checkDataFile, type FileVerdict } from './file-check.ts'
@@ -7,6 +17,9 @@ import { nameUnsafeFileSystem } from './network-file-system.ts'
 import { type Openers, openersOf } from './openers.ts'
 
 const dataFile = 'data.mdb'
+const lockFile = 'lock.mdb'
+/** What a new store takes, and some more. */
+const roomBytes = 131_072
 
 /** A store's folder, looked at and marked as open by this process. */
 export interface Folder {
@@ -34,8 +47,9 @@ export function openFolder(path: string, machine: Machine, now: Date): Folder {
   }
   return guard(path, () => {
     const openers = openersOf(real, machine, now)
-    openers.come()
     try {
+      openers.come()
+      requireRoom(real)
       requireSound(real, openers, now)
       openers.stay()
     } catch (error) {
@@ -49,10 +63,20 @@ export function openFolder(path: string, machine: Machine, now: Date): Folder {
 function make(path: string): void {
   guard(path, () => {
     mkdirSync(path, { recursive: true })
-    accessSync(path, constants.R_OK | constants.W_OK)
-    const data = join(path, dataFile)
-    if (existsSync(data)) accessSync(data, constants.R_OK | constants.W_OK)
+    for (const file of [path, join(path, dataFile), join(path, lockFile)]) {
+      if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
+    }
   })
+}
+
+/** LMDB maps its files: where the disk has no page left for them, the system ends the process (SIGBUS). */
+function requireRoom(path: string): void {
+  const probe = join(path, `room-${process.pid}`)
+  try {
+    writeFileSync(probe, Buffer.alloc(roomBytes, 1))
+  } finally {
+    rmSync(probe, { force: true })
+  }
 }
 
 /** Who has the file open vouches for it; what they write would look like damage to somebody who reads along. */
@@ -92,12 +116,19 @@ function guard<Value>(path: string, run: () => Value): Value {
   }
 }
 
+/** LMDB calls a page that was written in part an input/output error. */
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize < roomBytes
+}
+
 /** A file system's error in our words, with what to do. */
 export function asStoreError(path: string, error: unknown): RetrysafeError {
   if (error instanceof RetrysafeError) return error
   const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
   const code = String((error as { code?: unknown }).code ?? message)
-  if (/ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|quota|too large/i.test(`${code} ${message}`)) {
+  const isCutShort = /Input\/output error/i.test(message) && isFull(path)
+  if (isCutShort || /ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|quota|too large/i.test(`${code} ${message}`)) {
     return new RetrysafeError('STORE_FULL', `no space is left for ${path}: free some, or move the store`, {
       cause: error,
     })

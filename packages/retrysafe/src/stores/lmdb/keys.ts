@@ -12,6 +12,10 @@ export function recordKey(key: StoreKey): Buffer {
     : Buffer.concat([Buffer.of(kinds.text), Buffer.from(key)])
 }
 
+export function isRecordKey(bytes: Buffer): boolean {
+  return bytes[0] === kinds.digest ? bytes.byteLength === 33 : bytes[0] === kinds.text
+}
+
 export function storeKeyOf(record: Buffer): StoreKey {
   return record.toString(record[0] === kinds.digest ? 'base64url' : 'utf8', 1) as StoreKey
 }

@@ -2,7 +2,7 @@ import { RetrysafeError } from '../../engine/errors.ts'
 import type { ListQuery, RecordPage } from '../../engine/store.ts'
 import { isExpired, viewOf } from '../row/row.ts'
 import type { Environment, Table } from './environment.ts'
-import { storeKeyOf } from './keys.ts'
+import { isRecordKey, storeKeyOf } from './keys.ts'
 import type { Records } from './records.ts'
 
 /** Records that one page looks at, at most: a page must not stop the process for a scan of the whole store. */
@@ -30,6 +30,7 @@ export function listRecords(environment: Environment, table: Table, records: Rec
 }
 
 function readCursor(cursor: string): Buffer {
-  if (/^[\w-]{1,400}$/.test(cursor)) return Buffer.from(cursor, 'base64url')
+  const key = /^[\w-]{1,400}$/.test(cursor) ? Buffer.from(cursor, 'base64url') : Buffer.alloc(0)
+  if (isRecordKey(key)) return key
   throw new RetrysafeError('REQUEST_INVALID', 'the cursor takes what a page of this store gave')
 }

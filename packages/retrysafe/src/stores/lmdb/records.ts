@@ -3,7 +3,7 @@ import { RetrysafeError } from '../../engine/errors.ts'
 import { graceMs, inlineLogBytes, type LogPiece } from '../../engine/store.ts'
 import type { Change, Row, StoreTime } from '../row/row.ts'
 import type { Environment } from './environment.ts'
-import { expiryKey, partsOf } from './keys.ts'
+import { expiryKey, partsOf, storeKeyOf } from './keys.ts'
 import { Logs } from './logs.ts'
 import type { Machine } from './machine.ts'
 import { decodeRow, encodeRow, type StoredRow } from './row-codec.ts'
@@ -67,7 +67,7 @@ export class Records {
     const bytes = this.#environment.records.getBinary(record)
     if (bytes === undefined) return undefined
     const revision = this.#environment.lastRevision()
-    return this.#onOurClock({ ...decodeRow(bytes), revision, isRebased: false }, now)
+    return this.#onOurClock({ ...readRow(record, bytes), revision, isRebased: false }, now)
   }
 
   /** True when somebody has written to the record since it had `revision`; a record that is not there has none. */
@@ -255,5 +255,18 @@ export class Records {
     if (this.#known.size > 1_000) this.#known.clear()
     this.#known.set(owner, { isGone, untilMs: isGone ? Number.POSITIVE_INFINITY : now.leaseMs + believeMs })
     return isGone
+  }
+}
+
+function readRow(record: Buffer, bytes: Buffer): StoredRow {
+  try {
+    return decodeRow(bytes)
+  } catch (error) {
+    const key = storeKeyOf(record)
+    throw new RetrysafeError(
+      'STORE_INCOMPATIBLE',
+      `the record ${key} cannot be read: the LMDB file is damaged, or was written by a newer version; put a backup in its place`,
+      { cause: error },
+    )
   }
 }

@@ -1,0 +1,84 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { RecordView } from '../../packages/retrysafe/src/engine/record.ts'
+import type { Store } from '../../packages/retrysafe/src/engine/store.ts'
+import { lmdbStore } from '../../packages/retrysafe/src/stores/lmdb/index.ts'
+import { type Answer, ask } from '../support/exchange.ts'
+import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
+import { startSandbox } from '../support/sandbox.ts'
+
+const sandbox = await startSandbox()
+afterAll(sandbox.stop)
+beforeEach(sandbox.meter.reset)
+
+/** The moment lasts for less than a millisecond; missed, the next key has another. */
+const maxTries = 200
+
+function charge(gateway: Gateway, key: string): Promise<Answer> {
+  const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': key }
+  return ask(`${gateway.url}/effects/charge`, { headers, body: '{"amount":5}' })
+}
+
+async function find(store: Store, key: string): Promise<RecordView | undefined> {
+  const { records } = await store.list({ limit: 1_000 })
+  return records.find(record => record.label.key === key)
+}
+
+/** Stops the gateway as soon as the store shows the claim; answers what the store shows then. */
+async function stopAtClaim(gateway: Gateway, store: Store, key: string): Promise<RecordView | undefined> {
+  for (;;) {
+    if ((await find(store, key)) !== undefined) {
+      gateway.pause()
+      return find(store, key)
+    }
+    await turn()
+  }
+}
+
+/** Asked twice: what was on its way to the sandbox at the first question is counted at the second. */
+async function hasNothing(key: string): Promise<boolean> {
+  return (await sandbox.meter.runs(key)) === 0 && (await sandbox.meter.runs(key)) === 0
+}
+
+/**
+ * Kills a gateway between its claim of a key and the dispatch: stopped there, nothing has gone out, and the meter has
+ * counted nothing. Under `fail` that is before the mark.
+ *
+ * @returns the key
+ */
+async function killAtClaim(gateway: Gateway, store: Store): Promise<string> {
+  for (let tries = 0; tries < maxTries; tries++) {
+    const key = `claimed-${tries}`
+    const answer = charge(gateway, key)
+    const broken = expect(answer).rejects.toThrow()
+    broken.catch(() => {})
+    const record = await stopAtClaim(gateway, store, key)
+    const isBetween = record?.state === 'running' && (record.onCrash === 'rerun' || !record.sent)
+    if (isBetween && (await hasNothing(key))) {
+      await gateway.kill()
+      await broken
+      return key
+    }
+    gateway.resume()
+    await answer
+  }
+  throw new Error(`${maxTries} claims, and none was seen before its dispatch`)
+}
+
+describe.each(['rerun', 'fail'] as const)('--on-crash %s', policy => {
+  test('killed (-9) between claim and dispatch: the retry runs at once, 1 run', async () => {
+    const folder = makeStoreFolder()
+    const flags = [...storeIn(folder), '--on-crash', policy, '--lease', '1h']
+    const [killed, other] = await Promise.all([startGateway(sandbox.url, flags), startGateway(sandbox.url, flags)])
+    onTestFinished(killed.stop)
+    onTestFinished(other.stop)
+    const store = lmdbStore({ path: folder })
+    onTestFinished(() => store.close())
+
+    const key = await killAtClaim(killed, store)
+    expect(await find(store, key)).toMatchObject({ state: 'running', attempt: 1, sent: policy === 'rerun' })
+    const retry = await charge(other, key)
+    expect([retry.status, retry.headers['retrysafe-outcome']]).toEqual([200, 'executed'])
+    expect(await sandbox.meter.runs(key)).toBe(1)
+  })
+})
