@@ -17,11 +17,11 @@ export type ClaimCall = Extract<StepCall, { step: 'claim' }>
 /** Every way a claim may go on this row, at some moment of `at`. */
 export function claimOutcomes(row: Row | undefined, call: ClaimCall, at: Span, world: World): Outcome[] {
   if (row === undefined) return [begin(undefined, call, at)]
-  if (row.state === 'running' && row.owner === call.owner) return claimedAgain(row, at, world)
   const times = timeChoices(row, at, world)
   const outcomes: Outcome[] = []
   if (times.mayBeExpired) outcomes.push(begin(row.takenOver === 'yes' ? { ...row, takenOver: 'maybe' } : row, call, at))
   if (!times.mayBeAlive) return outcomes
+  if (row.state === 'running' && row.owner === call.owner) return [...outcomes, ...claimedAgain(row, at, world)]
   if (row.owner === call.owner && (row.state === 'open' || row.state === 'purged')) {
     outcomes.push({ answer: { kind: 'cooling', fence: row.fence }, next: row })
     return outcomes

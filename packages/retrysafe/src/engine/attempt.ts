@@ -108,16 +108,22 @@ export class Attempt implements LeaseEvents {
    */
   async begin(): Promise<'go' | 'lost'> {
     // By the record's own state: a call under `rerun` may take over what was claimed under `fail`.
+    if (!this.#mayBegin()) return this.#neverBegun()
     const mustMark = !this.#terms.sent
     if (mustMark || this.#lease.isPastDeadline()) {
       const answer = await this.#lease.renew(mustMark ? { sent: true } : {})
       if (answer.kind !== 'ok' || this.#lease.isPastDeadline()) return this.#neverBegun()
     }
-    return this.#stopped ? this.#neverBegun() : 'go'
+    return this.#mayBegin() ? 'go' : this.#neverBegun()
+  }
+
+  #mayBegin(): boolean {
+    return !this.#stopped && !this.#terms.closing.aborted
   }
 
   /**
-   * Cancelled, or the lease may run out any moment: nothing may begin, and nothing has, so the key is free again.
+   * Cancelled, the process is going away, or the lease may run out any moment: nothing may begin, and nothing has, so
+   * the key is free again.
    * What the store has called lost is nobody's to release.
    */
   async #neverBegun(): Promise<'lost'> {

@@ -26,13 +26,16 @@ export interface EngineOptions {
 export interface Engine {
   readonly store: Store
   readonly identity: Identity
-  /** Claims, waits, and says how a call goes on. Rejects with the store's errors: then nothing has begun. */
+  /**
+   * Claims, waits, and says how a call goes on. Rejects with the store's errors, and with `DRAINING` after `giveUp`: then
+   * nothing has begun.
+   */
   enter(call: Call): Promise<Entry>
   /** Attempts of this process whose outcome the store does not have yet. */
   readonly running: number
   /** Resolves when nothing runs any more. */
   idle(): Promise<void>
-  /** Lets others take over at once what still runs, and stops. */
+  /** Lets others take over at once what still runs, and begins nothing any more. */
   giveUp(): Promise<void>
   /** Stops timers and closes the store. Call it when idle. */
   close(): Promise<void>
@@ -101,7 +104,7 @@ function createEngine(store: Store, identity: Identity, surroundings: Surroundin
   return {
     store,
     identity,
-    enter: call => enter(port, call),
+    enter: call => (closing.signal.aborted ? Promise.reject(goingAway()) : enter(port, call)),
     get running() {
       return running.size
     },
@@ -116,6 +119,10 @@ function createEngine(store: Store, identity: Identity, surroundings: Surroundin
       await store.close()
     },
   }
+}
+
+function goingAway(): RetrysafeError {
+  return new RetrysafeError('DRAINING', 'this process is going away: come again, to another one or later')
 }
 
 async function openIdentity(store: Store, given: Uint8Array | undefined, { random }: Surroundings): Promise<Identity> {

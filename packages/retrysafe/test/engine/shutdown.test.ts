@@ -8,6 +8,7 @@ import {
   enterRun,
   type ManualEngine,
   openManualEngine,
+  runOf,
   runPlain,
 } from '../support/engines.ts'
 import { type FaultyStore, faultyStore, gate } from '../support/faulty-store.ts'
@@ -106,6 +107,37 @@ describe('giveUp', () => {
     await enterRun(a.engine)
     faulty.always('renew', { kind: 'reject' })
     expect(await now(a.engine.giveUp())).toBeUndefined()
+  })
+})
+
+// Found by the simulation (seed 18211): an effect began on a lease that had just been given up.
+describe('after giveUp', () => {
+  it('begins nothing whose mark was under way, and frees its key', async () => {
+    const attempt = await enterRun(a.engine, { onCrash: 'fail' })
+    const reply = gate()
+    faulty.next('renew', { kind: 'hold reply', until: reply.until })
+    const begun = attempt.begin()
+    await a.engine.giveUp()
+    reply.open()
+    expect(await now(begun)).toBe('lost')
+    expect(await store.get(keyOf('k'))).toBeUndefined()
+  })
+
+  it('begins nothing whose claim was under way, and frees its key', async () => {
+    const reply = gate()
+    faulty.next('claim', { kind: 'hold reply', until: reply.until })
+    const entering = a.engine.enter(callOf())
+    await a.engine.giveUp()
+    reply.open()
+    expect(await now(runOf(await entering).begin())).toBe('lost')
+    expect(await store.get(keyOf('k'))).toBeUndefined()
+    expect(a.engine.running).toBe(0)
+  })
+
+  it('takes no more calls', async () => {
+    await a.engine.giveUp()
+    await expect(a.engine.enter(callOf())).rejects.toMatchObject({ code: 'DRAINING' })
+    expect(faulty.count('claim')).toBe(0)
   })
 })
 

@@ -44,6 +44,20 @@ export const expiryCases: readonly KitCase[] = [
     },
   },
   {
+    name: 'I9 a claim that comes again after its record expired begins anew: its old token is worth nothing',
+    needsMs: lapseMs + shortRetentionMs,
+    async run(t) {
+      const token = await t.token({ ...fleeting, owner: 'a' })
+      await t.lapse()
+      await t.passSurely(shortRetentionMs)
+      const answer = await t.claim({ ...brief, owner: 'a' })
+      assertMatches(answer, { kind: 'acquired', attempt: 1 })
+      assert.ok(answer.kind === 'acquired' && answer.token.fence > token.fence, 'the dead token was given out again')
+      assert.equal(await t.store.complete(t.key(), token, piece(0, 'x')), 'lost')
+      assert.equal(await t.store.complete(t.key(), answer.token, piece(0, 'y')), 'ok')
+    },
+  },
+  {
     name: 'I9 a running record never goes under a live lease, whatever the wall clock does',
     needs: 'jumpWall',
     async run(t) {

@@ -17,9 +17,8 @@ export interface ClaimStep {
  * @param freshFence what a new attempt's fence is at least: the store's clock in µs
  */
 export function claimRow(row: Row | undefined, terms: ClaimTerms, now: StoreTime, freshFence: number): ClaimStep {
-  if (row === undefined) return begin(undefined, terms, now, freshFence)
+  if (row === undefined || isExpired(row, now)) return begin(row, terms, now, freshFence)
   if (row.state === 'running' && row.owner === terms.owner) return { answer: acquired(row), change: keep }
-  if (isExpired(row, now)) return begin(row, terms, now, freshFence)
   // A claim that arrives again after its attempt has ended must not run a second time.
   if (row.owner === terms.owner && row.state !== 'completed' && row.state !== 'unknown') {
     return {
