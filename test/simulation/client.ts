@@ -123,7 +123,7 @@ export class Client {
   #checkTooLarge(): void {
     const { upstream, world } = this.#parts
     const isTooLarge = upstream.dispatches.some(
-      ({ key, body }) => key === this.#key && body.byteLength > world.plan.maxResultBytes,
+      ({ key, body }) => key === this.call.key && body.byteLength > world.plan.maxResultBytes,
     )
     if (!isTooLarge) this.#wrong('I5', 'nothing of the key was too large to keep')
   }
