@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
@@ -9,6 +10,10 @@ import { delimiter, join } from 'node:path'
 export const systemTools = [
   { name: 'curl', find: () => findOnPath('curl'), debian: 'curl' },
   { name: 'git', find: () => findOnPath('git'), debian: 'git' },
+  // Spin makes a C program of the model.
+  { name: 'spin', find: () => findOnPath('spin'), debian: 'spin' },
+  { name: 'cc', find: () => findOnPath('cc'), debian: 'gcc' },
+  { name: 'stdio.h', find: () => findHeader('stdio.h'), debian: 'libc6-dev' },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -23,6 +28,12 @@ export function describeMissing({ name, debian, env }) {
 export function findOnPath(command, folders = []) {
   const all = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...folders]
   return all.map(folder => join(folder, command)).find(isExecutable)
+}
+
+/** Where the C compiler finds a header of the system. */
+function findHeader(name) {
+  const { stdout } = spawnSync('cc', ['-E', '-'], { input: `#include <${name}>\n`, encoding: 'utf8' })
+  return stdout?.match(new RegExp(`^# \\d+ "(/[^"]*/${name})"`, 'm'))?.[1]
 }
 
 function isExecutable(path) {

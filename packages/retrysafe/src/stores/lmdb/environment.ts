@@ -32,24 +32,21 @@ export interface Environment {
   /** Changes whenever any process has committed. */
   lastTransaction(): number
   /**
-   * Queues a conditional write; all its parts are committed together or not at all.
+   * Queues a conditional write; all its parts are committed together or not at all, and on the disk when it resolves.
    *
    * @param write queues the write, and answers LMDB's promise: false when the condition did not hold
-   * @param durable wait until it is on the disk, not only visible
    * @throws {RetrysafeError} `STORE_UNAVAILABLE` after 2 s, `STORE_FULL`
    */
-  commit(write: () => Promise<boolean>, durable: boolean): Promise<boolean>
+  commit(write: () => Promise<boolean>): Promise<boolean>
+  /** Runs something while no process can commit. */
+  underLock(run: () => void): void
   close(): Promise<void>
 }
 
 interface Lmdb {
-  open(options: object): RootDatabase<Buffer, Buffer>
+  /** Opens the files; the class's constructor begins the first transaction. */
+  openAsClass(options: object): new (name: null, options: object) => RootDatabase<Buffer, Buffer>
   getLastVersion(): number
-}
-
-/** With `separateFlushed`, a commit's promise says when it is visible, and this one when it is on the disk. */
-interface Commit extends Promise<boolean> {
-  readonly flushed?: Promise<unknown>
 }
 
 const plain = { encoding: 'binary', keyEncoding: 'binary' } as const
@@ -69,18 +66,20 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
   let opened: RootDatabase<Buffer, Buffer> | undefined
   try {
     const lmdb = requirePeer('lmdb', 'an LMDB store') as Lmdb
-    const root = lmdb.open({
+    const settings = {
       ...plain,
       path: folder.path,
       // A folder may well have a dot in its name.
       noSubdir: false,
       maxDbs: 12,
-      // Visible at the commit, durable at `flushed`: LMDB's lock is never held while the disk writes.
-      overlappingSync: true,
-      separateFlushed: true,
+      // What is visible is on the disk. And with `overlappingSync` a process that is killed can undo others' commits.
+      overlappingSync: false,
       // A batch that LMDB began before it was whole would hold the lock while this thread writes the rest of it.
       batchStartThreshold: 1_000_000_000,
-    })
+    }
+    // Whoever holds LMDB's lock for us lets go of it before the first transaction.
+    const Root = folder.enter(() => lmdb.openAsClass(settings))
+    const root = new Root(null, settings)
     opened = root
     // LMDB's batch of a turn has a promise of its own: unless somebody holds it, a full disk ends the process.
     root.on('beforecommit', () => queueMicrotask(() => void root.committed.then(ignore, ignoreReason)))
@@ -105,19 +104,18 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
         root.resetReadTxn()
       },
       lastTransaction: () => lastTransactionOf(root),
-      async commit(write, durable) {
+      async commit(write) {
         const holdMs = watch.holdMs()
         if (holdMs > 0) await pause(options.timers, holdMs)
-        const commit: Commit = watch.begin(write)
+        const commit = watch.begin(write)
         commit.catch(ignoreReason)
         try {
-          const held = await watch.bound(commit)
-          if (held && durable) await watch.bound(commit.flushed ?? commit)
-          return held
+          return await watch.bound(commit)
         } catch (error) {
           throw await asWriteError(folder.path, error)
         }
       },
+      underLock: run => root.transactionSync(run),
       async close() {
         if (!watch.close()) return
         await root.close()

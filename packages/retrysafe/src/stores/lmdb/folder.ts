@@ -10,32 +10,42 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { checkDataFile, type FileVerdict } from './file-check.ts'
 import type { Machine } from './machine.ts'
 import { nameUnsafeFileSystem } from './network-file-system.ts'
 import { type Openers, openersOf } from './openers.ts'
+import { type OpeningGate, openingGate } from './opening-gate.ts'
 
 const dataFile = 'data.mdb'
 const lockFile = 'lock.mdb'
 /** What a new store takes, and some more. */
 const roomBytes = 131_072
 
-/** A store's folder, looked at and marked as open by this process. */
+/** A store's folder, made and marked by this process. */
 export interface Folder {
   readonly path: string
   readonly openers: Openers
+  readonly gate: OpeningGate
+  /**
+   * Opens LMDB's files, once they have been looked at, while nobody commits.
+   * A damaged data file is set aside, never overwritten, and that is an error: an empty store in its place would forget
+   * every key without a word.
+   *
+   * @throws {RetrysafeError} `STORE_FULL`, `STORE_INCOMPATIBLE` (a file of a newer version, a damaged file),
+   * `STORE_UNAVAILABLE`
+   */
+  enter<Value>(open: () => Value): Value
 }
 
 /**
- * Makes or checks the folder of a store, before LMDB maps anything in it.
- * A damaged data file is set aside, never overwritten, and that is an error: an empty store in its place would forget
- * every key without a word.
+ * Makes or checks the folder of a store.
  *
  * @throws {RetrysafeError} `STORE_UNAVAILABLE` (no rights, no folder), `STORE_FULL`, `STORE_INCOMPATIBLE` (a network
- * file system, a file of a newer version, a damaged file)
+ * file system)
  */
-export function openFolder(path: string, machine: Machine, now: Date): Folder {
+export function makeFolder(path: string, machine: Machine, clock: Clock): Folder {
   make(path)
   const real = realpathSync(path)
   const unsafe = nameUnsafeFileSystem(real)
@@ -45,19 +55,24 @@ export function openFolder(path: string, machine: Machine, now: Date): Folder {
       `${path} is on ${unsafe}: an LMDB store needs a local disk of one machine; for many machines use redis:// or postgres://`,
     )
   }
-  return guard(path, () => {
-    const openers = openersOf(real, machine, now)
-    try {
-      openers.come()
-      requireRoom(real)
-      requireSound(real, openers, now)
-      openers.stay()
-    } catch (error) {
-      openers.leave()
-      throw error
-    }
-    return { path: real, openers }
-  })
+  const openers = openersOf(real, machine)
+  const gate = openingGate(real, machine, openers, clock.monotonicMs)
+  guard(path, () => openers.come())
+  return {
+    path: real,
+    openers,
+    gate,
+    enter: open =>
+      gate.pass(() => {
+        guard(path, () => {
+          requireRoom(real)
+          // Who has the file open vouches for it; what they write would look like damage to somebody who reads along.
+          if (openers.namesOfOpen().length === 0) requireSound(real, new Date(clock.wallMs()))
+          openers.stay()
+        })
+        return open()
+      }),
+  }
 }
 
 function make(path: string): void {
@@ -79,16 +94,12 @@ function requireRoom(path: string): void {
   }
 }
 
-/** Who has the file open vouches for it; what they write would look like damage to somebody who reads along. */
-function requireSound(path: string, openers: Openers, now: Date): void {
+function requireSound(path: string, now: Date): void {
   const data = join(path, dataFile)
-  if (!existsSync(data) || openers.anybodyElse()) return
+  if (!existsSync(data)) return
   const verdict = checkDataFile(data)
   if (verdict.kind === 'newer') throw newerVersion(data)
-  // Somebody may have opened it, written and gone while we read.
-  if (verdict.kind !== 'damaged' || openers.anybodyElse()) return
-  const again = checkDataFile(data)
-  if (again.kind === 'damaged' && !openers.anybodyElse()) setAside(data, again, now)
+  if (verdict.kind === 'damaged') setAside(data, verdict, now)
 }
 
 function setAside(data: string, { why }: Extract<FileVerdict, { kind: 'damaged' }>, now: Date): never {

@@ -75,7 +75,7 @@ export class FollowMarks {
     for (const { key, value } of marks.getRange({ limit })) if (!this.#isLive(value, now)) over.push(Buffer.from(key))
     // A mark that comes back in between is set again within its half-life.
     if (over.length > 0)
-      await this.#environment.commit(() => marks.batch(() => over.forEach(key => void marks.remove(key))), false)
+      await this.#environment.commit(() => marks.batch(() => over.forEach(key => void marks.remove(key))))
   }
 
   close(): void {
@@ -133,7 +133,7 @@ export class FollowMarks {
     if (!followed.isMarked) return
     const mark = Buffer.from(`${this.#machine.clockName} ${now.leaseMs + markMs}`)
     this.#environment
-      .commit(() => this.#environment.marks.put(followed.record, mark), false)
+      .commit(() => this.#environment.marks.put(followed.record, mark))
       .catch(() => {
         followed.markAtMs = now.leaseMs
       })

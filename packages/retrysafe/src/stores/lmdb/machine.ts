@@ -38,9 +38,8 @@ export function readMachine(): Machine {
 
 /** Looks at another process by its name; `undefined`: from here it cannot be seen. */
 function look(name: string, place: string): { pid: number; isThere: boolean; state: string } | undefined {
-  const parts = name.split('/')
-  const [pid = '', startTime] = parts.slice(-2)
-  if (process.platform !== 'linux' || parts.slice(0, -2).join('/') !== place) return undefined
+  const [pid = '', startTime] = name.split('/').slice(-2)
+  if (process.platform !== 'linux' || placeOf(name) !== place) return undefined
   const status = readStatus(pid)
   const { state } = status
   const isThere = status.startTime === startTime && state !== 'Z' && state !== 'X'
@@ -77,4 +76,13 @@ function readStatus(pid: string): { state: string; startTime: string } {
   } catch {
     return { state: '', startTime: '' }
   }
+}
+
+export function pidOf(processName: string): number {
+  return Number(processName.split('/').at(-2))
+}
+
+/** Boot, time namespace and pid namespace: within one, processes can see each other. */
+export function placeOf(processName: string): string {
+  return processName.split('/').slice(0, -2).join('/')
 }

@@ -25,12 +25,8 @@ export interface Decision<Answer> {
   readonly step?: { readonly key: Buffer; readonly value: Buffer }
 }
 
-export interface ChangeOptions {
-  /** Wait for the disk. */
-  readonly durable: boolean
-  /** The write is made for the token, by the process that holds it. */
-  readonly byOwner: boolean
-}
+/** For whom a record is written: for its token, by the process that holds it, or for the store's own order. */
+export type Writer = 'owner' | 'store'
 
 /** More than other processes can get ahead of us by chance. */
 const maxTries = 100
@@ -78,7 +74,7 @@ export class Records {
   /** Writes down that a lease of another clock is counted from now on. */
   rebase(record: Buffer): void {
     const keep = (): Decision<void> => ({ answer: undefined, change: { kind: 'keep' } })
-    this.change(record, keep, { durable: false, byOwner: false }).catch(() => {})
+    this.change(record, keep, 'store').catch(() => {})
   }
 
   isOurs(loaded: StoredRow): boolean {
@@ -89,7 +85,7 @@ export class Records {
   async change<Answer>(
     record: Buffer,
     decide: (loaded: Loaded | undefined, now: StoreTime) => Decision<Answer>,
-    options: ChangeOptions,
+    writer: Writer,
   ): Promise<Answer> {
     for (let tries = 0; tries < maxTries; tries++) {
       this.#environment.refresh()
@@ -101,8 +97,8 @@ export class Records {
       const write =
         isKept && loaded !== undefined
           ? (): Promise<boolean> => this.#write(record, loaded, { kind: 'put', row: loaded.row }, {}, now, false)
-          : (): Promise<boolean> => this.#write(record, loaded, decision.change, decision, now, options.byOwner)
-      if (await this.#environment.commit(write, options.durable)) return decision.answer
+          : (): Promise<boolean> => this.#write(record, loaded, decision.change, decision, now, writer === 'owner')
+      if (await this.#environment.commit(write)) return decision.answer
     }
     throw new RetrysafeError(
       'STORE_UNAVAILABLE',
@@ -225,7 +221,7 @@ export class Records {
         const stamp = { clockName, stampLeaseMs: now.leaseMs, stampWallMs: now.wallMs }
         records.put(record, encodeRow({ ...loaded, ...stamp, wokenAtMs }), this.#newRevision())
       })
-    await this.#environment.commit(write, false)
+    await this.#environment.commit(write)
   }
 
   /** Reads a row's lease times on this clock, and lets the lease of an owner that is gone be over. */

@@ -1,5 +1,6 @@
 import type { Timers } from '../../engine/clock.ts'
 import type { Machine } from './machine.ts'
+import { sleep } from './sleep.ts'
 
 /** How long a stopped process may run: a commit takes less. */
 const runMs = 20
@@ -17,7 +18,7 @@ export function releaseStopped(processNames: readonly string[], machine: Machine
 export function releaseStoppedNow(processNames: readonly string[], machine: Machine): void {
   const released = resume(processNames, machine)
   if (released.length === 0) return
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, runMs)
+  sleep(runMs)
   stop(released)
 }
 

@@ -17,15 +17,15 @@ import { type OperatorAct, operateOnRow } from '../row/operator.ts'
 import { isExpired, isLapsed, viewOf } from '../row/row.ts'
 import { keepStepValue, type StepOutcome, startStep } from '../row/step.ts'
 import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
-import { openEnvironment } from './environment.ts'
-import { openFolder } from './folder.ts'
+import { type Environment, openEnvironment } from './environment.ts'
+import { type Folder, makeFolder } from './folder.ts'
 import { FollowMarks } from './follow-marks.ts'
 import { recordKey, stepKey } from './keys.ts'
 import { listRecords } from './listing.ts'
 import { type Machine, readMachine } from './machine.ts'
 import { type Decision, type Loaded, Records } from './records.ts'
 import { decodeStep, encodeStep } from './step-codec.ts'
-import { releaseStopped, releaseStoppedNow } from './stopped-process.ts'
+import { releaseStopped } from './stopped-process.ts'
 import { sweepExpired } from './sweep.ts'
 import { Tallies } from './tallies.ts'
 
@@ -38,8 +38,10 @@ export interface LmdbStoreOptions {
   readonly clock?: Clock
 }
 
-/** A completed record younger than this may not be on the disk yet, when another process has written it. */
-const unflushedMs = 1_000
+/** How often a process that has the store open looks whether another one wants to open it … */
+const attendMs = 50
+/** … and every how many looks it says that it is still there. */
+const looksPerSign = 20
 
 /** CLOCK_MONOTONIC is the same in every process of a machine; `performance.now()` is not. */
 const machineClock: Clock = {
@@ -64,9 +66,7 @@ export function lmdbStore(options: LmdbStoreOptions): Store {
 /** `lmdbStore` on a machine of the caller's choice: a test may be another process, or another boot. */
 export function openLmdbStore(path: string, surroundings: Surroundings, machine: Machine): Store {
   const { clock, timers, random } = surroundings
-  const folder = openFolder(resolve(path), machine, new Date(clock.wallMs()))
-  // Opening waits for LMDB's lock, too, and nothing else can run meanwhile.
-  releaseStoppedNow(folder.openers.names(), machine)
+  const folder = makeFolder(resolve(path), machine, { ...clock, monotonicMs: machineClock.monotonicMs })
   const environment = openEnvironment({
     folder,
     timers,
@@ -77,16 +77,18 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   const hints = new Hints()
   const follows = new FollowMarks(environment, records, machine, hints, timers)
   const tallies = new Tallies(environment, clock, random.unit)
+  // As long as it runs, this process can be asked to stand still for another one that opens the store.
+  let looks = 0
+  const attendance = setInterval(() => attend(folder, environment, looks++ % looksPerSign === 0), attendMs).unref()
   let lastFence = 0
 
   /** A step of the token's holder: decides on the row, writes, tells those who wait. */
   async function write<Answer>(
     key: StoreKey,
-    durable: boolean,
     decide: Parameters<typeof records.change<Answer>>[1],
     isTold: (answer: Answer) => boolean = () => true,
   ): Promise<Answer> {
-    const answer = await records.change(recordKey(key), decide, { durable, byOwner: true })
+    const answer = await records.change(recordKey(key), decide, 'owner')
     if (isTold(answer)) hints.tell(key)
     return answer
   }
@@ -94,7 +96,6 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   async function claim(terms: ClaimTerms): Promise<ClaimAnswer> {
     const record = recordKey(terms.key)
     let log: SealedLog = { lengthBytes: 0 }
-    let completedMsAgo = Number.POSITIVE_INFINITY
     const answer = await records.change<ReturnType<typeof claimRow>['answer']>(
       record,
       (loaded, now) => {
@@ -102,19 +103,16 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
         const step = claimRow(loaded?.row, terms, now, fence)
         if (step.answer.kind === 'completed' && loaded !== undefined) {
           log = sealedLog(record, loaded)
-          completedMsAgo = now.wallMs - loaded.stampWallMs
         }
         return step
       },
-      { durable: true, byOwner: true },
+      'owner',
     )
     if (answer.kind === 'acquired') lastFence = Math.max(lastFence, answer.token.fence)
     if (answer.kind !== 'completed') {
       if (answer.kind === 'acquired' || answer.kind === 'unknown') hints.tell(terms.key)
       return answer
     }
-    // Its writer may still be waiting for the disk: nobody may get what a power failure could take back.
-    if (completedMsAgo < unflushedMs) await tallies.flush()
     return { ...answer, log }
   }
 
@@ -144,7 +142,7 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   async function operate(key: StoreKey, fence: number, act: OperatorAct): Promise<OperatorAnswer> {
     const decide = (loaded: Loaded | undefined, now: Parameters<typeof operateOnRow>[3]): Decision<OperatorAnswer> =>
       operateOnRow(loaded?.row, fence, act, now)
-    const answer = await records.change(recordKey(key), decide, { durable: true, byOwner: false })
+    const answer = await records.change(recordKey(key), decide, 'store')
     hints.tell(key)
     return answer
   }
@@ -167,32 +165,30 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
     renew: (key, token, terms) =>
       write(
         key,
-        // A mark must be on the disk before the effect begins.
-        terms.sent === true,
         (loaded, now) => renewRow(loaded?.row, token, terms, now, follows.isFollowed(key, recordKey(key), now)),
         // Nobody follows a lease, so a renewal gives no hint, unless it says what somebody may wait for.
         () => terms.canonical !== undefined,
       ),
     append: (key, token, piece) =>
-      write(key, false, (loaded, now) => {
+      write(key, (loaded, now) => {
         const step = appendRow(loaded?.row, token, piece, now, follows.isFollowed(key, recordKey(key), now))
         return step.answer.kind === 'ok' ? { ...step, piece } : step
       }),
     complete: (key, token: Token, piece) =>
-      write(key, true, (loaded, now) => {
+      write(key, (loaded, now) => {
         const step = completeRow(loaded?.row, token, piece, now)
         return step.answer === 'ok' ? { ...step, piece } : step
       }),
-    release: (key, token, terms) => write(key, true, (loaded, now) => releaseRow(loaded?.row, token, terms, now)),
+    release: (key, token, terms) => write(key, (loaded, now) => releaseRow(loaded?.row, token, terms, now)),
     read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
     subscribe: (key, hint) => follows.subscribe(key, hint),
     stepStart: (key, token, step) =>
-      write(key, true, (loaded, now) => {
+      write(key, (loaded, now) => {
         const at = stepKey(recordKey(key), step.id)
         return takeStep(at, startStep(loaded?.row, storedStep(at), token, step, now))
       }),
     stepPut: (key, token, step) =>
-      write(key, true, (loaded, now) => {
+      write(key, (loaded, now) => {
         const at = stepKey(recordKey(key), step.id)
         return takeStep(at, keepStepValue(loaded?.row, storedStep(at), token, step.value, now))
       }),
@@ -222,7 +218,6 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
     list: async query => listRecords(environment, environment.records, records, query),
     unknown: async query => listRecords(environment, environment.unknown, records, { ...query, state: 'unknown' }),
     async sweep(limit) {
-      folder.openers.stay()
       await tallies.sweep(limit)
       await follows.sweep(limit, records.time())
       return sweepExpired(environment, records, limit, key => hints.tell(key))
@@ -232,9 +227,19 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
       return clock.wallMs()
     },
     async close() {
+      clearInterval(attendance)
       follows.close()
       hints.close()
       await environment.close()
     },
+  }
+}
+
+function attend(folder: Folder, environment: Environment, givesSign: boolean): void {
+  try {
+    if (givesSign) folder.openers.stay()
+    folder.gate.serve(environment.underLock)
+  } catch {
+    // The folder is gone or cannot be written: the next step of the store says so.
   }
 }

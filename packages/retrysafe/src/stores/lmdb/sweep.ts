@@ -52,6 +52,6 @@ async function sweepOne(records: Records, record: Buffer): Promise<'removed' | '
       newest !== undefined && isExpired(newest.row, at)
         ? { answer: 'removed', change: { kind: 'delete' } }
         : { answer: 'kept', change: { kind: 'keep' } },
-    { durable: false, byOwner: false },
+    'store',
   )
 }

@@ -49,15 +49,9 @@ export class Tallies {
   async metaInit(name: string, value: Uint8Array): Promise<Uint8Array> {
     const { meta } = this.#environment
     const key = Buffer.from(`init ${name}`)
-    await this.#environment.commit(() => meta.ifNoExists(key, () => void meta.put(key, Buffer.from(value))), true)
+    await this.#environment.commit(() => meta.ifNoExists(key, () => void meta.put(key, Buffer.from(value))))
     this.#environment.refresh()
     return meta.getBinary(key) ?? value
-  }
-
-  /** Everything that is visible now is on the disk when this resolves. */
-  async flush(): Promise<void> {
-    const { meta } = this.#environment
-    await this.#environment.commit(() => meta.put(Buffer.from('flush'), Buffer.of(1)), true)
   }
 
   /** Drops offers that nobody can take any more; looks at no more than `limit` pair keys, further on each time. */
@@ -110,7 +104,7 @@ export class Tallies {
       const put = (): void => void table.put(key, bytes, next)
       const write = (): Promise<boolean> =>
         revision === undefined ? table.ifNoExists(key, put) : table.ifVersion(key, revision, put)
-      if (await this.#environment.commit(write, true)) return answer
+      if (await this.#environment.commit(write)) return answer
     }
     throw new RetrysafeError('STORE_UNAVAILABLE', `changed by others ${maxTries} times in a row: try again`)
   }

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { open } from 'lmdb'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RetrysafeError } from '../../../src/engine/errors.ts'
@@ -51,9 +52,9 @@ function refusalOf(path: string): { code: string; message: string } {
   throw new Error(`${path} was opened`)
 }
 
-/** Opens the store in `folder` from the built library in another process; answers how that went, as JSON. */
-function openElsewhere(library: string, folder: string, wrapper: readonly string[] = []): unknown {
-  const script = `
+/** Opens the store in `folder` from the built library, and says how that went. */
+function openingScript(library: string, folder: string): string {
+  return `
     const { lmdbStore } = await import(${JSON.stringify(join(library, 'stores/lmdb/index.js'))})
     try {
       await lmdbStore({ path: ${JSON.stringify(folder)} }).close()
@@ -61,6 +62,11 @@ function openElsewhere(library: string, folder: string, wrapper: readonly string
     } catch (error) {
       console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message }))
     }`
+}
+
+/** Does so in another process, while this one stands still; answers what it said. */
+function openElsewhere(library: string, folder: string, wrapper: readonly string[] = []): unknown {
+  const script = openingScript(library, folder)
   const [command = '', ...args] = [...wrapper, process.execPath, '--input-type=module', '-e', script]
   const { status, signal, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
   if (status !== 0) throw new Error(`it ended with ${status ?? signal}: ${stderr}`)
@@ -141,7 +147,10 @@ describe('a file that is not ours to read', () => {
     await store.close()
     const folder = copyOfSound()
     const keeper = lmdbStore({ path: folder })
-    expect(openElsewhere(dist, folder)).toBe('opened')
+    // This process must be able to answer: it holds LMDB's lock while the other one opens.
+    const args = ['--input-type=module', '-e', openingScript(dist, folder)]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root })
+    expect(stdout).toBe('"opened"\n')
     expect((await keeper.get(claimTerms().key))?.state).toBe('completed')
     await keeper.close()
     expect(readdirSync(folder).sort()).toEqual(['data.mdb', 'lock.mdb', 'processes'])

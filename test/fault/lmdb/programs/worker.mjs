@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import { lmdbStore } from 'retrysafe/stores/lmdb'
+import { openAcknowledgements, openHistory } from './answer-log.mjs'
+import { answerParent, machineMs, settings, tell } from './answer-parent.mjs'
+import { hashOf, recordedStore } from './recorded-store.mjs'
+
+/** `settings`: path, history and acknowledgements (files), callers, startMs, keysPerSecond, keysAtOnce, frees */
+const acknowledge = openAcknowledgements(settings.acknowledgements)
+const store = recordedStore(lmdbStore({ path: settings.path }), openHistory(settings.history))
+let acknowledged = 0
+let refused = 0
+
+const chance = share => Math.random() < share
+const below = count => Math.floor(Math.random() * count)
+
+/** All workers draw from the same window of keys, which moves on with time. */
+function pickKey() {
+  const newest = Math.floor(((machineMs() - settings.startMs) / 1_000) * settings.keysPerSecond)
+  return `key-${Math.max(0, newest - below(settings.keysAtOnce))}`
+}
+
+/** All who claim a key agree on its policy. */
+const onCrashOf = key => (Number(key.slice(4)) % 4 === 0 ? 'fail' : 'rerun')
+
+async function call(key) {
+  const answer = await store.claim(key, randomBytes(16).toString('base64url'), onCrashOf(key))
+  if (answer.kind === 'acquired') await run(key, answer.token)
+}
+
+async function run(key, token) {
+  if (onCrashOf(key) === 'fail' && (await store.mark(key, token)) !== 'ok') return
+  const outcome = makeOutcome(key, token)
+  let at = 0
+  while (at < outcome.byteLength && chance(0.5)) {
+    const bytes = outcome.subarray(at, at + 1 + below(outcome.byteLength - at))
+    if ((await store.append(key, token, { offsetBytes: at, bytes })) !== 'ok') return
+    at += bytes.byteLength
+  }
+  if (chance(0.1)) return void (await store.release(key, token, ends[below(ends.length)], below(2) * 20))
+  const value = hashOf(outcome)
+  const kind = await store.complete(key, token, { offsetBytes: at, bytes: outcome.subarray(at) }, value)
+  if (kind !== 'ok') return
+  acknowledge({ key, fence: token.fence, hash: value })
+  acknowledged++
+}
+
+/** Each attempt has other bytes; now and then more than a row holds. */
+function makeOutcome(key, token) {
+  const length = chance(0.01) ? 70_000 + below(100_000) : 100 + below(3_000)
+  const text = `${key} ${token.fence} ${token.owner} `
+  return Buffer.alloc(length, text)
+}
+
+const ends = settings.frees ? ['free', 'failed', 'broken'] : ['failed', 'broken']
+
+/** Calls until told to stop. */
+async function work() {
+  while (!stopped) {
+    try {
+      await call(pickKey())
+    } catch (error) {
+      // The step may or may not have been made: the history says so, and the call goes on as another one.
+      if (error.code !== 'STORE_UNAVAILABLE') throw error
+      refused++
+      // Refused at once while older writes hang.
+      await new Promise(resolve => setTimeout(resolve, 10))
+    }
+  }
+}
+
+let stopped = false
+const callers = Array.from({ length: settings.callers }, work)
+Promise.all(callers).catch(error => {
+  console.error(error)
+  process.exit(70)
+})
+const progress = setInterval(() => tell({ acknowledged }), 5)
+
+answerParent({
+  ready: () => 'ready',
+  /** Claims what a killed process held: the answer, and when. */
+  seize: async ({ key, owner }) => {
+    const { kind, fence } = await store.claim(key, owner, onCrashOf(key))
+    return { kind, fence, atMs: machineMs() }
+  },
+  finish: async () => {
+    stopped = true
+    clearInterval(progress)
+    await Promise.all(callers)
+    return { acknowledged, refused }
+  },
+})
