@@ -1,0 +1,53 @@
+/** The correct protocol: Spin must search all of it and find nothing. */
+export const correct = [
+  { name: 'two executors, rerun', flags: ['GRANTS=4'] },
+  { name: 'two executors, fail', flags: ['GRANTS=4', 'FAIL'] },
+  { name: 'three executors, rerun', flags: ['N=3', 'GRANTS=3', 'EXPIRY'] },
+  { name: 'three executors, fail', flags: ['N=3', 'GRANTS=3', 'EXPIRY', 'FAIL'] },
+  { name: 'operator, rerun', flags: ['GRANTS=3', 'OPERATOR'] },
+  { name: 'operator, fail', flags: ['GRANTS=3', 'OPERATOR', 'EXPIRY', 'FAIL'] },
+  { name: 'transactions, rerun', flags: ['GRANTS=3', 'TX', 'EXPIRY'] },
+  { name: 'transactions, fail', flags: ['GRANTS=3', 'TX', 'EXPIRY', 'FAIL'] },
+  { name: 'transactions and operator, fail', flags: ['GRANTS=3', 'TX', 'OPERATOR', 'FAIL'] },
+  { name: 'store that may lose rows, rerun', flags: ['GRANTS=3', 'LOSSY', 'EXPIRY'] },
+  { name: 'store that may lose rows, fail', flags: ['GRANTS=3', 'LOSSY', 'EXPIRY', 'FAIL'] },
+  { name: 'it has lost none, rerun', flags: ['GRANTS=3', 'LOSSY', 'LOSSES=0', 'OPERATOR', 'EXPIRY'] },
+  { name: 'it has lost none, fail', flags: ['GRANTS=3', 'LOSSY', 'LOSSES=0', 'OPERATOR', 'EXPIRY', 'FAIL'] },
+  { name: 'clock set back, rerun', flags: ['GRANTS=3', 'CLOCKBACK', 'EXPIRY'] },
+  { name: 'clock set back, fail', flags: ['GRANTS=3', 'CLOCKBACK', 'EXPIRY', 'FAIL'] },
+]
+
+const resurrecting = ['LOSSY', 'LOSSES=0', 'OPERATOR', 'EXPIRY']
+
+/** The protocol with one mistake: in each Spin must find a broken invariant. */
+export const mutants = [
+  { name: 'complete ignores the token', flags: ['M_NOFENCE'] },
+  { name: 'complete ignores the token, fail', flags: ['M_NOFENCE', 'FAIL', 'EXPIRY'] },
+  { name: 'release ignores the token', flags: ['M_RELEASENOFENCE'] },
+  { name: 'append ignores the token', flags: ['M_APPENDNOFENCE'] },
+  { name: 'the token is only a fence', flags: ['M_NOOWNER', 'CLOCKBACK', 'EXPIRY'] },
+  { name: 'a fence starts anew', flags: ['M_EPOCHRESET', 'OPERATOR', 'EXPIRY'] },
+  { name: 'mark is unconditional', flags: ['M_NOSENT', 'FAIL'] },
+  { name: 'a takeover forgets that it was sent', flags: ['M_RECLAIM', 'FAIL'] },
+  { name: 'the lease is the retention', flags: ['M_LEASETTL'] },
+  { name: 'the lease is the retention, fail', flags: ['M_LEASETTL', 'FAIL'] },
+  { name: 'a live lease expires', flags: ['M_LIVEEXPIRY', 'EXPIRY'] },
+  { name: 'a live lease expires, fail', flags: ['M_LIVEEXPIRY', 'EXPIRY', 'FAIL'] },
+  { name: 'a throw deletes', flags: ['M_DELONTHROW'] },
+  { name: 'a throw deletes, fail', flags: ['M_DELONTHROW', 'FAIL'] },
+  { name: 'an open record has no cap', flags: ['M_CAPBUG'] },
+  { name: 'a takeover is not counted', flags: ['M_NOCOUNT'] },
+  { name: 'unknown runs again', flags: ['M_UNKNOWNRUNS', 'FAIL'] },
+  { name: 'any token heals unknown', flags: ['M_HEALANY'] },
+  { name: 'any token heals unknown, fail', flags: ['M_HEALANY', 'FAIL', 'EXPIRY'] },
+  { name: 'a takeover keeps the log', flags: ['M_KEEPLOG'] },
+  { name: 'nobody takes over', flags: ['M_NOTAKEOVER'] },
+  { name: 'acknowledged before it is stored', flags: ['M_ACKEARLY'] },
+  { name: 'the effect commits by itself', flags: ['M_TXSPLIT', 'TX'] },
+  { name: 'purge names no fence', flags: ['M_PURGENOFENCE', 'OPERATOR'] },
+  { name: 'no tombstones', flags: ['M_NOTOMBSTONE', ...resurrecting] },
+  { name: 'no tombstones, fail', flags: ['M_NOTOMBSTONE', 'FAIL', ...resurrecting] },
+  { name: 'no tombstone for a purged outcome', flags: ['M_PURGEDELETES', ...resurrecting] },
+  { name: 'a tombstone shorter than the retention', flags: ['M_SHORTTOMBSTONE', ...resurrecting] },
+  { name: 'a short-lived open record over a tombstone', flags: ['M_SHORTOPEN', ...resurrecting] },
+].map(({ name, flags }) => ({ name, flags: ['GRANTS=3', ...flags] }))
