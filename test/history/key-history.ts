@@ -58,7 +58,8 @@ export function keyHistory(
   calls.sort(byInvoke)
   return {
     answered,
-    unanswered: changing(withoutNames(calls, operations)),
+    // Where a death counts, it has to be known who claimed.
+    unanswered: changing(options.deadOwnersAtOnce === true ? calls : withoutNames(calls, operations)),
     world: worldOf(operations, calls, diedAtMs, options),
   }
 }

@@ -2,14 +2,20 @@ import type { ServerResponse } from 'node:http'
 import type { AnswerHead } from './answer-head.ts'
 import { breakOff, type KeyNotice, writeAnswerHead } from './caller-response.ts'
 
-/** Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody. */
+/**
+ * Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody.
+ * Its end is shown by `end` and not before, also where a length tells it: the key is free by then.
+ */
 export class Relay {
   readonly #response: ServerResponse
   readonly #resume: () => void
+  #leftBytes: number
+  #last: Uint8Array | undefined
 
   constructor(response: ServerResponse, head: AnswerHead, notice: KeyNotice | undefined, resume: () => void) {
     this.#response = response
     this.#resume = resume
+    this.#leftBytes = head.contentLength ?? Number.POSITIVE_INFINITY
     response.on('drain', resume)
     // The upstream is read to its end for the sake of the record, also when nobody listens any more.
     response.on('close', resume)
@@ -22,12 +28,15 @@ export class Relay {
 
   /** @returns false when the upstream should wait until `resume` is called */
   write(bytes: Uint8Array): boolean {
-    return this.#isGone || this.#response.write(bytes)
+    this.#leftBytes -= bytes.byteLength
+    if (this.#leftBytes > 0) return this.#isGone || this.#response.write(bytes)
+    this.#last = bytes
+    return true
   }
 
   end(): void {
     this.#detach()
-    if (!this.#isGone) this.#response.end()
+    if (!this.#isGone) this.#response.end(this.#last)
   }
 
   /** The answer is not whole. */

@@ -35,6 +35,7 @@ export class FollowMarks {
   readonly #followed = new Map<StoreKey, Followed & { count: number }>()
   #timer: Timer | undefined
   #lastTransaction = -1
+  #wasChanged = false
   #closed = false
 
   constructor(environment: Environment, records: Records, machine: Machine, hints: Hints, timers: Timers) {
@@ -102,7 +103,10 @@ export class FollowMarks {
     try {
       this.#environment.refresh()
       const transaction = this.#environment.lastTransaction()
-      const isNew = transaction !== this.#lastTransaction
+      const isChanged = transaction !== this.#lastTransaction
+      // LMDB tells a new transaction a moment before it shows it: look once more.
+      const isNew = isChanged || this.#wasChanged
+      this.#wasChanged = isChanged
       this.#lastTransaction = transaction
       for (const followed of this.#followed.values()) {
         if (isNew) this.#compare(followed)

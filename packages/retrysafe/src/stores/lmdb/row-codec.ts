@@ -141,9 +141,9 @@ function readLabel(text: () => string | undefined): RecordLabel {
   const method = text()
   const path = text()
   return {
+    ...(key !== undefined && { key }),
     operation,
     tenant,
-    ...(key !== undefined && { key }),
     ...(method !== undefined && { method }),
     ...(path !== undefined && { path }),
   }
