@@ -20,7 +20,7 @@ test('the bench runs, and counts the executions it caused', () => {
       'gateway first call, memory',
     ])
     expect(rows[0].executed).toBe(0)
-    expect(rows[0].answered).toBeGreaterThan(100)
+    expect(rows[0].answered).toBeGreaterThan(0)
     expect(rows[1].executed).toBeGreaterThanOrEqual(rows[1].answered)
   } finally {
     rmSync(folder, { recursive: true, force: true })
