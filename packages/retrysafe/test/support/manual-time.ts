@@ -1,4 +1,5 @@
 import type { Clock, Random, Surroundings, Timers } from '../../src/engine/clock.ts'
+import { createRandom } from '../../src/store-testkit/random.ts'
 
 interface Due {
   readonly atMs: number
@@ -98,16 +99,10 @@ export async function settle(): Promise<void> {
   await new Promise<void>(resolve => setImmediate(resolve))
 }
 
-/** The same numbers for the same seed (mulberry32). */
+/** The same numbers for the same seed. */
 export function seededRandom(seed: number): Random {
-  let state = seed >>> 0
-  const unit = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-  return { unit, bytes: length => Uint8Array.from({ length }, () => Math.floor(unit() * 256)) }
+  const { unit, below } = createRandom(seed)
+  return { unit, bytes: length => Uint8Array.from({ length }, () => below(256)) }
 }
 
 /** What a promise has come to without time passing: its value, or `pending`. */

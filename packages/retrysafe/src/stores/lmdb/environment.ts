@@ -29,8 +29,6 @@ export interface Environment {
    * @throws {RetrysafeError} `STORE_UNAVAILABLE` once it is closed
    */
   refresh(): void
-  /** Changes whenever any process has committed. */
-  lastTransaction(): number
   /**
    * Queues a conditional write; all its parts are committed together or not at all, and on the disk when it resolves.
    *
@@ -38,6 +36,8 @@ export interface Environment {
    * @throws {RetrysafeError} `STORE_UNAVAILABLE` after 2 s, `STORE_FULL`
    */
   commit(write: () => Promise<boolean>): Promise<boolean>
+  /** From now on every step is refused: the files in the folder are not the ones that are open. */
+  abandon(): void
   /** Runs something while no process can commit. */
   underLock(run: () => void): void
   close(): Promise<void>
@@ -103,7 +103,6 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
         watch.requireOpen()
         root.resetReadTxn()
       },
-      lastTransaction: () => lastTransactionOf(root),
       async commit(write) {
         const holdMs = watch.holdMs()
         if (holdMs > 0) await pause(options.timers, holdMs)
@@ -115,6 +114,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
           throw await asWriteError(folder.path, error)
         }
       },
+      abandon: () => watch.abandon(),
       underLock: run => root.transactionSync(run),
       async close() {
         if (!watch.close()) return
@@ -134,11 +134,6 @@ function requireFormat(meta: Table, data: string): void {
   const format = meta.get(key)
   if (format === undefined) meta.putSync(key, Buffer.from(String(rowFormat)))
   else if (Number(format.toString()) > rowFormat) throw newerVersion(data)
-}
-
-function lastTransactionOf(root: RootDatabase<Buffer, Buffer>): number {
-  const { lastTxnId } = root.getStats() as { lastTxnId?: number }
-  return lastTxnId ?? 0
 }
 
 function asOpenError(path: string, error: unknown): RetrysafeError {

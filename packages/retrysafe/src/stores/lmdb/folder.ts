@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -37,6 +38,8 @@ export interface Folder {
    * `STORE_UNAVAILABLE`
    */
   enter<Value>(open: () => Value): Value
+  /** Whether the data file is still the one that was opened. */
+  isThere(): boolean
 }
 
 /**
@@ -58,6 +61,8 @@ export function makeFolder(path: string, machine: Machine, clock: Clock): Folder
   const openers = openersOf(real, machine)
   const gate = openingGate(real, machine, openers, clock.monotonicMs)
   guard(path, () => openers.come())
+  let inode: number | undefined
+  const readInode = (): number | undefined => statSync(join(real, dataFile), { throwIfNoEntry: false })?.ino
   return {
     path: real,
     openers,
@@ -67,11 +72,14 @@ export function makeFolder(path: string, machine: Machine, clock: Clock): Folder
         guard(path, () => {
           requireRoom(real)
           // Who has the file open vouches for it; what they write would look like damage to somebody who reads along.
-          if (openers.namesOfOpen().length === 0) requireSound(real, new Date(clock.wallMs()))
+          if (openers.namesOfOpen().length === 0 && !openers.isOpenHere()) requireSound(real, new Date(clock.wallMs()))
           openers.stay()
         })
-        return open()
+        const opened = open()
+        inode = readInode()
+        return opened
       }),
+    isThere: () => readInode() === inode,
   }
 }
 

@@ -34,8 +34,6 @@ export class FollowMarks {
   readonly #timers: Timers
   readonly #followed = new Map<StoreKey, Followed & { count: number }>()
   #timer: Timer | undefined
-  #lastTransaction = -1
-  #wasChanged = false
   #closed = false
 
   constructor(environment: Environment, records: Records, machine: Machine, hints: Hints, timers: Timers) {
@@ -102,14 +100,10 @@ export class FollowMarks {
     if (this.#followed.size === 0) return
     try {
       this.#environment.refresh()
-      const transaction = this.#environment.lastTransaction()
-      const isChanged = transaction !== this.#lastTransaction
-      // LMDB tells a new transaction a moment before it shows it: look once more.
-      const isNew = isChanged || this.#wasChanged
-      this.#wasChanged = isChanged
-      this.#lastTransaction = transaction
+      // LMDB tells the number of a new transaction before it shows what is in it, by as long as the disk takes: only the
+      // record itself can be trusted.
       for (const followed of this.#followed.values()) {
-        if (isNew) this.#compare(followed)
+        this.#compare(followed)
         this.#mark(followed)
       }
     } catch {

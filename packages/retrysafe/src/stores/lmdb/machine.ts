@@ -20,7 +20,8 @@ export interface Machine {
 export function readMachine(): Machine {
   const clockName = [readBootId(), readNamespace('time')].join('.')
   const place = `${clockName}/${readNamespace('pid')}`
-  const startTime = readStatus('self').startTime || `${Date.now()}`
+  // Nobody may take a process for gone that could not read its own start time.
+  const startTime = readStatus('self')?.startTime || `unknown${Date.now()}`
   const processName = `${place}/${process.pid}/${startTime}`
   return {
     clockName,
@@ -39,8 +40,9 @@ export function readMachine(): Machine {
 /** Looks at another process by its name; `undefined`: from here it cannot be seen. */
 function look(name: string, place: string): { pid: number; isThere: boolean; state: string } | undefined {
   const [pid = '', startTime] = name.split('/').slice(-2)
-  if (process.platform !== 'linux' || placeOf(name) !== place) return undefined
+  if (process.platform !== 'linux' || placeOf(name) !== place || !/^\d+$/.test(startTime ?? '')) return undefined
   const status = readStatus(pid)
+  if (status === undefined) return undefined
   const { state } = status
   const isThere = status.startTime === startTime && state !== 'Z' && state !== 'X'
   return { pid: Number(pid), isThere, state }
@@ -66,15 +68,26 @@ function readNamespace(kind: 'pid' | 'time'): string {
   }
 }
 
-/** The state's letter, and the start in clock ticks since the boot; empty when there is no such process. */
-function readStatus(pid: string): { state: string; startTime: string } {
+/**
+ * The state's letter, and the start in clock ticks since the boot; empty when there is no such process; `undefined`
+ * when that cannot be told: no file descriptor is left, or /proc hides the processes of others.
+ */
+function readStatus(pid: string): { state: string; startTime: string } | undefined {
   try {
     // The second field is the command in parentheses, which may hold anything; state and start time follow it.
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const [state = '', ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ')
     return { state, startTime: fields[18] ?? '' }
   } catch {
-    return { state: '', startTime: '' }
+    return isThere(Number(pid)) ? undefined : { state: '', startTime: '' }
+  }
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as { code?: unknown }).code !== 'ESRCH'
   }
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { type Machine, pidOf, placeOf } from './machine.ts'
 import { sleep } from './sleep.ts'
@@ -13,10 +14,10 @@ const staleMs = 10_000
 /** A process says so more often than this. */
 const sayMs = 3_000
 
-/** Markers of this process, with how often it has their folder open: LMDB opens a file once for a whole process. */
+/** Markers of this thread, with how often it has their folder open: LMDB opens a file once for a whole process. */
 const here = new Map<string, number>()
 
-/** Who has a store open: a marker file for each process. The dead leave theirs behind; the next one clears it away. */
+/** Who has a store open: a marker file for each thread. The dead leave theirs behind; the next one clears it away. */
 export interface Openers {
   /**
    * This process looks at the files and may open them; once for each `leave`.
@@ -31,39 +32,53 @@ export interface Openers {
   names(): string[]
   /** Those of them that have the files open, and are not only looking. */
   namesOfOpen(): string[]
+  /** This process has them open already: another store of this thread, or another thread. */
+  isOpenHere(): boolean
 }
 
 export function openersOf(path: string, machine: Machine): Openers {
   const markers = join(path, folder)
-  const markerOf = (name: string): string => join(markers, encodeURIComponent(name))
-  const own = markerOf(machine.processName)
+  const markerOf = (name: string, thread: number): string => join(markers, `${encodeURIComponent(name)}~${thread}`)
+  const own = markerOf(machine.processName, threadId)
+
+  function files(): string[] {
+    return readdirSync(markers).filter(file => /~\d+$/.test(file))
+  }
+
+  function markersOf(name: string): string[] {
+    return files()
+      .filter(file => nameOf(file) === name)
+      .map(file => join(markers, file))
+  }
 
   function names(): string[] {
-    const others = readdirSync(markers)
-      .filter(file => !file.endsWith('.new'))
-      .map(decodeURIComponent)
-      .filter(name => name !== machine.processName)
-    const gone = others.filter(isGone)
-    for (const name of gone) rmSync(markerOf(name), { force: true })
-    return others.filter(name => !gone.includes(name))
+    const others = new Set(files().map(nameOf))
+    others.delete(machine.processName)
+    const gone = [...others].filter(isGone)
+    for (const name of gone) forget(name)
+    return [...others].filter(name => !gone.includes(name))
+  }
+
+  function forget(name: string): void {
+    for (const marker of markersOf(name)) rmSync(marker, { force: true })
   }
 
   function isGone(name: string): boolean {
     if (machine.isGone(name) || bootOf(name) !== bootOf(machine.processName)) return true
     // Nobody here can see whether a process in another pid namespace lives.
-    return placeOf(name) !== placeOf(machine.processName) && Date.now() - saidMs(markerOf(name)) > staleMs
+    return placeOf(name) !== placeOf(machine.processName) && Date.now() - saidMs(markersOf(name)) > staleMs
   }
 
   /** LMDB locks by pid: with two processes of one pid, in two containers, the second would wait for the first to end. */
   function requirePid(): void {
     for (const name of names()) {
-      if (here.has(markerOf(name)) || pidOf(name) !== pidOf(machine.processName)) continue
+      if (here.has(markerOf(name, threadId)) || pidOf(name) !== pidOf(machine.processName)) continue
       if (placeOf(name) === placeOf(machine.processName)) continue
-      const saidBeforeMs = saidMs(markerOf(name))
+      const saidBeforeMs = saidMs(markersOf(name))
       for (const endMs = Date.now() + sayMs; Date.now() < endMs; sleep(20)) {
-        if (saidMs(markerOf(name)) !== saidBeforeMs) throw samePid(path, pidOf(name))
+        if (saidMs(markersOf(name)) !== saidBeforeMs) throw samePid(path, pidOf(name))
       }
-      rmSync(markerOf(name), { force: true })
+      forget(name)
     }
   }
 
@@ -92,7 +107,13 @@ export function openersOf(path: string, machine: Machine): Openers {
       rmSync(own, { force: true })
     },
     names,
-    namesOfOpen: () => names().filter(name => !here.has(markerOf(name)) && readText(markerOf(name)) === open),
+    namesOfOpen: () =>
+      names().filter(
+        name => !here.has(markerOf(name, threadId)) && markersOf(name).some(marker => readText(marker) === open),
+      ),
+    isOpenHere: () =>
+      (here.get(own) ?? 0) > 1 ||
+      markersOf(machine.processName).some(marker => marker !== own && readText(marker) === open),
   }
 }
 
@@ -101,8 +122,12 @@ function bootOf(processName: string): string {
   return processName.split('.')[0] ?? ''
 }
 
-function saidMs(marker: string): number {
-  return statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0
+function nameOf(file: string): string {
+  return decodeURIComponent(file.slice(0, file.lastIndexOf('~')))
+}
+
+function saidMs(markers: readonly string[]): number {
+  return Math.max(0, ...markers.map(marker => statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0))
 }
 
 function readText(path: string): string {

@@ -4,7 +4,7 @@ import { RetrysafeError } from '../../engine/errors.ts'
 import type { Machine } from './machine.ts'
 import type { Openers } from './openers.ts'
 import { sleep } from './sleep.ts'
-import { releaseStoppedNow } from './stopped-process.ts'
+import { releaseStopped } from './stopped-process.ts'
 
 /**
  * One process at a time opens the store, and while it does nobody commits.
@@ -46,9 +46,14 @@ export function openingGate(path: string, machine: Machine, openers: Openers, mo
       }
       const request = readRequest(gate)
       // Whoever died while it opened leaves the gate shut.
-      if (request === undefined ? isOld(gate) : isOver(request.opener)) rmSync(gate, { force: true })
+      if (request === undefined ? isOld(gate) : isOver(request.opener)) removeOf(request?.opener)
       else if (monotonicMs() > endMs) throw unanswered(request?.opener)
     }
+  }
+
+  /** Only that opener's: somebody else may have removed it, and opened a gate of his own. */
+  function removeOf(opener: string | undefined): void {
+    if (readRequest(gate)?.opener === opener) rmSync(gate, { force: true })
   }
 
   function isOver(processName: string): boolean {
@@ -66,10 +71,10 @@ export function openingGate(path: string, machine: Machine, openers: Openers, mo
     for (const endMs = monotonicMs() + patienceMs; monotonicMs() < endMs; ) {
       const others = openers.namesOfOpen()
       const running = others.filter(name => machine.stoppedPid(name) === undefined)
-      if (running.length === 0) {
-        // Stopped inside a commit they hold the lock, and whoever opens waits for it; elsewhere they commit nothing.
-        return releaseStoppedNow(others, machine)
-      }
+      // Stopped inside a commit they hold the lock: whoever opens waits for it, and whoever is asked to hold it stands
+      // still. Elsewhere they commit nothing.
+      releaseStopped(others, machine)
+      if (running.length === 0) return
       const holder = running.find(name => !asked.has(name)) ?? running[0]
       if (holder === undefined) return
       asked.add(holder)
@@ -89,7 +94,7 @@ export function openingGate(path: string, machine: Machine, openers: Openers, mo
         requireQuiet()
         return open()
       } finally {
-        rmSync(gate, { force: true })
+        removeOf(own)
       }
     },
     serve(underLock) {

@@ -224,6 +224,15 @@ export class Records {
     await this.#environment.commit(write)
   }
 
+  /** Drops an entry of the expiry index that is not, or no more, its record's. */
+  async dropEntry(entry: Buffer, record: Buffer, loaded: Loaded | undefined): Promise<void> {
+    const { expiry, records } = this.#environment
+    const drop = (): void => void expiry.remove(entry)
+    await this.#environment.commit(() =>
+      loaded === undefined ? records.ifNoExists(record, drop) : records.ifVersion(record, loaded.revision, drop),
+    )
+  }
+
   /** Reads a row's lease times on this clock, and lets the lease of an owner that is gone be over. */
   #onOurClock(loaded: Loaded, now: StoreTime): Loaded {
     const { row } = loaded

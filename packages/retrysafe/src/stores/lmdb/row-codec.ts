@@ -22,14 +22,14 @@ const states: readonly RecordState[] = ['running', 'open', 'completed', 'unknown
 const flags = { sent: 1, takenOver: 2, cancelled: 4, fail: 8, log: 16 }
 const numberCount = 13
 const headBytes = 8 + 8 * numberCount
-const noText = 0xffff
+const noText = 0xffff_ffff
 
 /** Format, state, flags, counts; thirteen doubles; texts with their lengths; the log. Little endian. */
 export function encodeRow(stored: StoredRow): Buffer {
   const { row, log } = stored
   const texts = textsOf(stored)
   let size = headBytes + (log?.byteLength ?? 0)
-  for (const text of texts) size += 2 + (text === undefined ? 0 : Buffer.byteLength(text))
+  for (const text of texts) size += 4 + (text === undefined ? 0 : Buffer.byteLength(text))
   const bytes = Buffer.allocUnsafe(size)
   bytes[0] = rowFormat
   bytes[1] = states.indexOf(row.state)
@@ -41,12 +41,12 @@ export function encodeRow(stored: StoredRow): Buffer {
   for (const number of numbersOf(stored)) at = bytes.writeDoubleLE(number, at)
   for (const text of texts) {
     if (text === undefined) {
-      at = bytes.writeUInt16LE(noText, at)
+      at = bytes.writeUInt32LE(noText, at)
       continue
     }
-    const length = bytes.write(text, at + 2)
-    bytes.writeUInt16LE(length, at)
-    at += 2 + length
+    const length = bytes.write(text, at + 4)
+    bytes.writeUInt32LE(length, at)
+    at += 4 + length
   }
   if (log !== undefined) bytes.set(log, at)
   return bytes
@@ -93,8 +93,8 @@ export function decodeRow(bytes: Buffer): StoredRow {
   const number = (index: number): number => bytes.readDoubleLE(8 + 8 * index)
   let at = headBytes
   const text = (): string | undefined => {
-    const length = bytes.readUInt16LE(at)
-    at += 2
+    const length = bytes.readUInt32LE(at)
+    at += 4
     if (length === noText) return undefined
     at += length
     return bytes.toString('utf8', at - length, at)

@@ -66,12 +66,12 @@ export function lmdbStore(options: LmdbStoreOptions): Store {
 /** `lmdbStore` on a machine of the caller's choice: a test may be another process, or another boot. */
 export function openLmdbStore(path: string, surroundings: Surroundings, machine: Machine): Store {
   const { clock, timers, random } = surroundings
-  const folder = makeFolder(resolve(path), machine, { ...clock, monotonicMs: machineClock.monotonicMs })
+  const folder = makeFolder(resolve(path), machine, machineClock)
   const environment = openEnvironment({
     folder,
     timers,
     monotonicMs: machineClock.monotonicMs,
-    stuck: () => releaseStopped(folder.openers.names(), machine, timers),
+    stuck: () => releaseStopped(folder.openers.names(), machine),
   })
   const records = new Records(environment, machine, clock, random.unit)
   const hints = new Hints()
@@ -237,7 +237,10 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
 
 function attend(folder: Folder, environment: Environment, givesSign: boolean): void {
   try {
-    if (givesSign) folder.openers.stay()
+    if (givesSign) {
+      if (!folder.isThere()) return environment.abandon()
+      folder.openers.stay()
+    }
     folder.gate.serve(environment.underLock)
   } catch {
     // The folder is gone or cannot be written: the next step of the store says so.

@@ -22,11 +22,11 @@ export async function sweepExpired(
     const due = listDue(environment, records.time().wallMs, Math.min(portion, limit - count))
     if (due.length === 0) return count
     looks += due.length
-    const results = await Promise.all(due.map(record => sweepOne(records, record)))
-    due.forEach((record, index) => {
+    const results = await Promise.all(due.map(entry => sweepOne(records, entry)))
+    due.forEach((entry, index) => {
       if (results[index] !== 'removed') return
       count++
-      removed(storeKeyOf(record))
+      removed(storeKeyOf(recordOfExpiry(entry)))
     })
   }
   return count
@@ -35,13 +35,18 @@ export async function sweepExpired(
 function listDue(environment: Environment, wallMs: number, limit: number): Buffer[] {
   environment.refresh()
   const end = expiryKey(wallMs + 1, Buffer.alloc(0))
-  return [...environment.expiry.getKeys({ end, limit })].map(key => Buffer.from(recordOfExpiry(key)))
+  return [...environment.expiry.getKeys({ end, limit })].map(entry => Buffer.from(entry))
 }
 
-async function sweepOne(records: Records, record: Buffer): Promise<'removed' | 'kept'> {
+async function sweepOne(records: Records, entry: Buffer): Promise<'removed' | 'kept'> {
   const now = records.time()
+  const record = recordOfExpiry(entry)
   const loaded = records.load(record, now)
-  if (loaded === undefined) return 'kept'
+  if (loaded === undefined || !expiryKey(loaded.wokenAtMs, record).equals(entry)) {
+    // Left in its place, it would come first again and again.
+    await records.dropEntry(entry, record, loaded)
+    return 'kept'
+  }
   if (!isExpired(loaded.row, now)) {
     await records.wakeAt(record, Math.max(loaded.row.expiresAtMs, now.wallMs + againMs))
     return 'kept'

@@ -84,11 +84,11 @@ export class Tallies {
       const before = readOffers(held)
       const { answer, offers } = decide(before)
       const isSame = offers.length === before.length && offers.every((offer, index) => offer === before[index])
-      return { answer, ...(!isSame && { bytes: Buffer.from(JSON.stringify(offers)) }) }
+      return { answer, ...(!isSame && { bytes: Buffer.from(offers.length === 0 ? '' : JSON.stringify(offers)) }) }
     })
   }
 
-  /** Reads, decides, writes if nobody has written since. Without `bytes` nothing is written. */
+  /** Reads, decides, writes if nobody has written since. Without `bytes` nothing is written; empty ones remove. */
   async #change<Answer>(
     table: Table,
     key: Buffer,
@@ -101,7 +101,7 @@ export class Tallies {
       const { answer, bytes } = decide(held)
       if (bytes === undefined) return answer
       const next = 1 + Math.floor(this.#random() * (Number.MAX_SAFE_INTEGER - 1))
-      const put = (): void => void table.put(key, bytes, next)
+      const put = (): void => void (bytes.byteLength === 0 ? table.remove(key) : table.put(key, bytes, next))
       const write = (): Promise<boolean> =>
         revision === undefined ? table.ifNoExists(key, put) : table.ifVersion(key, revision, put)
       if (await this.#environment.commit(write)) return answer

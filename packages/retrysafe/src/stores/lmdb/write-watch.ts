@@ -6,6 +6,8 @@ const timeoutMs = 2_000
 /** A write that takes so long waits for somebody who holds LMDB's lock. */
 const stuckMs = 250
 const lookMs = 100
+/** A slow disk is no reason to wake stopped processes all the time. */
+const stuckAgainMs = 1_000
 /** A timer so late was late because this process was stopped. */
 const stoppedMs = 150
 /** After that nothing is written for so long: who let it run for a moment stops it again, and not inside a commit. */
@@ -35,7 +37,8 @@ export class WriteWatch {
   #timer: Timer | undefined
   #timerDueMs = Number.POSITIVE_INFINITY
   #holdUntilMs = 0
-  #closed = false
+  #stuckAgainMs = 0
+  #closed: 'open' | 'closed' | 'abandoned' = 'open'
 
   constructor(options: WriteWatchOptions) {
     this.#options = options
@@ -82,13 +85,24 @@ export class WriteWatch {
   }
 
   requireOpen(): void {
-    if (this.#closed) throw new RetrysafeError('STORE_UNAVAILABLE', 'the LMDB store is closed')
+    if (this.#closed === 'closed') throw new RetrysafeError('STORE_UNAVAILABLE', 'the LMDB store is closed')
+    if (this.#closed === 'abandoned') {
+      throw new RetrysafeError(
+        'STORE_UNAVAILABLE',
+        'the files of the LMDB store were removed or replaced while it was open: start again',
+      )
+    }
+  }
+
+  /** The files are not there any more: what is written to them nobody else will ever see. */
+  abandon(): void {
+    if (this.#closed === 'open') this.#closed = 'abandoned'
   }
 
   /** @returns false when it was closed already */
   close(): boolean {
-    if (this.#closed) return false
-    this.#closed = true
+    if (this.#closed === 'closed') return false
+    this.#closed = 'closed'
     this.#timer?.cancel()
     this.#timer = undefined
     return true
@@ -96,7 +110,7 @@ export class WriteWatch {
 
   /** One timer for all: most writes are over long before it fires. */
   #watch(): void {
-    if (this.#timer !== undefined || this.#closed) return
+    if (this.#timer !== undefined || this.#closed === 'closed') return
     this.#timerDueMs = this.#options.monotonicMs() + lookMs
     this.#timer = this.#options.timers.after(lookMs, () => {
       this.#noticeStop(this.#options.monotonicMs())
@@ -117,7 +131,11 @@ export class WriteWatch {
   #look(): void {
     const nowMs = this.#options.monotonicMs()
     const [oldest] = this.#pending
-    if (this.#abandoned > 0 || (oldest !== undefined && nowMs - oldest.sinceMs >= stuckMs)) this.#options.stuck()
+    const isStuck = this.#abandoned > 0 || (oldest !== undefined && nowMs - oldest.sinceMs >= stuckMs)
+    if (isStuck && nowMs >= this.#stuckAgainMs) {
+      this.#stuckAgainMs = nowMs + stuckAgainMs
+      this.#options.stuck()
+    }
     for (const pending of this.#pending) {
       if (nowMs - pending.sinceMs < timeoutMs) return
       this.#pending.delete(pending)
