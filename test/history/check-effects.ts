@@ -32,11 +32,11 @@ export function checkEffects(
   operations: readonly Operation[] = [],
 ): EffectViolation[] {
   const violations: EffectViolation[] = []
+  const operationsOf = groupByKey(operations)
   for (const [key, ofKey] of groupByKey(entries)) {
     const terms = termsByKey.get(key)
     if (terms === undefined) throw new Error(`no terms for key ${key}`)
-    const ofKeyOperations = operations.filter(operation => operation.key === key)
-    violations.push(...checkDispatches(key, ofKey, terms, ofKeyOperations))
+    violations.push(...checkDispatches(key, ofKey, terms, operationsOf.get(key) ?? []))
   }
   const dispatched = new Set(entries.filter(entry => entry.phase === 'dispatched').map(tokenName))
   for (const { key, call, result } of operations) {
@@ -47,9 +47,13 @@ export function checkEffects(
   return violations
 }
 
-function groupByKey(entries: readonly LedgerEntry[]): Map<string, LedgerEntry[]> {
-  const groups = new Map<string, LedgerEntry[]>()
-  for (const entry of entries) groups.set(entry.key, [...(groups.get(entry.key) ?? []), entry])
+function groupByKey<Item extends { readonly key: string }>(items: readonly Item[]): Map<string, Item[]> {
+  const groups = new Map<string, Item[]>()
+  for (const item of items) {
+    const group = groups.get(item.key)
+    if (group === undefined) groups.set(item.key, [item])
+    else group.push(item)
+  }
   return groups
 }
 

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { seededRandom } from '../../../packages/retrysafe/test/support/manual-time.ts'
+import { checkEffects } from '../../history/check-effects.ts'
 import { checkHistory } from '../../history/check-history.ts'
 import { readHistoryFile } from '../../history/history-file.ts'
+import { readLedgers } from '../../history/ledger.ts'
 import type { Operation } from '../../history/operation.ts'
 import { machineMs, makeProcessFolder, spread } from '../../support/process-figures.ts'
 import { killAll, type Member, startMember } from '../../support/process-member.ts'
@@ -110,7 +112,7 @@ test(`${kills} kills (-9) under load: no acknowledged completion is lost or chan
       `${ends.reduce((sum, end) => sum + end.refused, 0)} steps refused; takeover of a killed process's record ${spread(takeoverMs)}`,
   )
   const operations = [...crew.lives.flatMap(worker => crew.operationsOf(worker)), ...audited]
-  const violations = check(operations)
+  const violations = [...check(operations), ...checkLedgers(operations)]
   expect(wrong).toEqual([])
   expect(keys).toBe(count)
   expect(count).toBeGreaterThanOrEqual(100 * kills)
@@ -131,5 +133,19 @@ function check(operations: readonly Operation[]): string[] {
       `of ${new Set(operations.map(({ key }) => key)).size} keys, ${violations.length} violations, ` +
       `checked in ${((machineMs() - fromMs) / 1_000).toFixed(1)} s`,
   )
+  return violations.map(({ text }) => text)
+}
+
+/** Every effect that began, by its fsynced ledger: no more of them than the key's policy allows. */
+function checkLedgers(operations: readonly Operation[]): string[] {
+  const entries = readLedgers(crew.lives.map(({ ledger }) => ledger).filter(file => existsSync(file)))
+  const terms = new Map(
+    operations.flatMap(({ key, call }) =>
+      call.step === 'claim' ? [[key, { onCrash: call.onCrash, maxAttempts: call.maxAttempts }]] : [],
+    ),
+  )
+  const violations = checkEffects(entries, terms, operations)
+  const dispatched = entries.filter(({ phase }) => phase === 'dispatched').length
+  console.log(`effects: ${dispatched} dispatched of ${terms.size} keys, ${violations.length} violations`)
   return violations.map(({ text }) => text)
 }

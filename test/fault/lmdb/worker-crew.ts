@@ -22,6 +22,7 @@ export interface Worker {
   readonly member: Member
   readonly history: string
   readonly acknowledgements: string
+  readonly ledger: string
   acknowledged: number
 }
 
@@ -44,11 +45,13 @@ export class WorkerCrew {
     const place = this.lives.length
     const history = join(this.#folder, `history-${place}.jsonl`)
     const acknowledgements = join(this.#folder, `acknowledged-${place}.jsonl`)
-    const settings = { path: join(this.#folder, 'store'), history, acknowledgements, startMs: this.#startMs }
+    const ledger = join(this.#folder, `effects-${place}.jsonl`)
+    const settings = { path: join(this.#folder, 'store'), history, acknowledgements, ledger, startMs: this.#startMs }
     const worker: Worker = {
       member: startMember(program, { ...settings, ...this.#load }),
       history,
       acknowledgements,
+      ledger,
       acknowledged: 0,
     }
     worker.member.listen(news => {

@@ -1,4 +1,4 @@
-import { openSync, writeSync } from 'node:fs'
+import { fsyncSync, openSync, writeSync } from 'node:fs'
 import { machineMs } from './answer-parent.mjs'
 
 /** The same lines as test/history/history-file.ts writes: one before a step, one after its answer. */
@@ -19,4 +19,14 @@ export function openHistory(path) {
 export function openAcknowledgements(path) {
   const file = openSync(path, 'ax')
   return acknowledged => writeSync(file, `${JSON.stringify(acknowledged)}\n`)
+}
+
+/** The same lines as test/history/ledger.ts writes: an effect has begun when its line is on the disk. */
+export function openLedger(path) {
+  const file = openSync(path, 'ax')
+  return (phase, key, { fence, owner }, attempt) => {
+    const entry = { process: String(process.pid), key, owner, fence, attempt, phase, atMs: machineMs() }
+    writeSync(file, `${JSON.stringify(entry)}\n`)
+    fsyncSync(file)
+  }
 }

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { lmdbStore } from 'retrysafe/stores/lmdb'
-import { openAcknowledgements, openHistory } from './answer-log.mjs'
+import { openAcknowledgements, openHistory, openLedger } from './answer-log.mjs'
 import { answerParent, machineMs, settings, tell } from './answer-parent.mjs'
 import { hashOf, recordedStore } from './recorded-store.mjs'
 
-/** `settings`: path, history and acknowledgements (files), callers, startMs, keysPerSecond, keysAtOnce, frees */
+/** `settings`: path, history, acknowledgements and ledger (files), callers, startMs, keysPerSecond, keysAtOnce, frees */
 const acknowledge = openAcknowledgements(settings.acknowledgements)
+const effect = openLedger(settings.ledger)
 const store = recordedStore(lmdbStore({ path: settings.path }), openHistory(settings.history))
 let acknowledged = 0
 let refused = 0
@@ -24,11 +25,12 @@ const onCrashOf = key => (Number(key.slice(4)) % 4 === 0 ? 'fail' : 'rerun')
 
 async function call(key) {
   const answer = await store.claim(key, randomBytes(16).toString('base64url'), onCrashOf(key))
-  if (answer.kind === 'acquired') await run(key, answer.token)
+  if (answer.kind === 'acquired') await run(key, answer.token, answer.attempt)
 }
 
-async function run(key, token) {
+async function run(key, token, attempt) {
   if (onCrashOf(key) === 'fail' && (await store.mark(key, token)) !== 'ok') return
+  effect('dispatched', key, token, attempt)
   const outcome = makeOutcome(key, token)
   let at = 0
   while (at < outcome.byteLength && chance(0.5)) {
@@ -36,7 +38,11 @@ async function run(key, token) {
     if ((await store.append(key, token, { offsetBytes: at, bytes })) !== 'ok') return
     at += bytes.byteLength
   }
-  if (chance(0.1)) return void (await store.release(key, token, ends[below(ends.length)], below(2) * 20))
+  if (chance(0.1)) {
+    const end = ends[below(ends.length)]
+    if (end !== 'broken') effect('reported', key, token, attempt)
+    return void (await store.release(key, token, end, below(2) * 20))
+  }
   const value = hashOf(outcome)
   const kind = await store.complete(key, token, { offsetBytes: at, bytes: outcome.subarray(at) }, value)
   if (kind !== 'ok') return
