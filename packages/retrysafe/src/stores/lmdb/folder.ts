@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { checkDataFile, type FileVerdict } from './file-check.ts'
@@ -85,11 +85,22 @@ export function makeFolder(path: string, machine: Machine, clock: Clock): Folder
 
 function make(path: string): void {
   guard(path, () => {
-    mkdirSync(path, { recursive: true })
+    makeWithParents(resolve(path))
     for (const file of [path, join(path, dataFile), join(path, lockFile)]) {
       if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
     }
   })
+}
+
+/** Node's own `recursive` never ends where a file system refuses new folders with ENOENT, as /proc does. */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return
+  makeWithParents(dirname(path))
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if (!existsSync(path)) throw error
+  }
 }
 
 /** LMDB maps its files: where the disk has no page left for them, the system ends the process (SIGBUS). */

@@ -106,6 +106,13 @@ describe('a folder that cannot be had', () => {
   })
 })
 
+it('where no folder can be made: STORE_UNAVAILABLE, at once', () => {
+  // Node's own recursive mkdir never comes back from there.
+  expect(() => lmdbStore({ path: '/proc/retrysafe/data' })).toThrow(
+    expect.objectContaining({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('/proc/retrysafe') }),
+  )
+})
+
 describe('a file that is not ours to read', () => {
   it('of a newer version: STORE_INCOMPATIBLE, and it is left alone', async () => {
     const folder = copyOfSound()
