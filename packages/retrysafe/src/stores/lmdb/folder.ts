@@ -2,7 +2,6 @@ import {
   accessSync,
   constants,
   existsSync,
-  mkdirSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -10,10 +9,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { checkDataFile, type FileVerdict } from './file-check.ts'
+import { makeFolders } from './files.ts'
 import type { Machine } from './machine.ts'
 import { nameUnsafeFileSystem } from './network-file-system.ts'
 import { type Openers, openersOf } from './openers.ts'
@@ -85,22 +85,11 @@ export function makeFolder(path: string, machine: Machine, clock: Clock): Folder
 
 function make(path: string): void {
   guard(path, () => {
-    makeWithParents(resolve(path))
+    makeFolders(resolve(path))
     for (const file of [path, join(path, dataFile), join(path, lockFile)]) {
       if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
     }
   })
-}
-
-/** Node's own `recursive` never ends where a file system refuses new folders with ENOENT, as /proc does. */
-function makeWithParents(path: string): void {
-  if (existsSync(path)) return
-  makeWithParents(dirname(path))
-  try {
-    mkdirSync(path)
-  } catch (error) {
-    if (!existsSync(path)) throw error
-  }
 }
 
 /** LMDB maps its files: where the disk has no page left for them, the system ends the process (SIGBUS). */

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
 import { RetrysafeError } from '../../engine/errors.ts'
+import { makeFolders, readText, replaceText } from './files.ts'
 import { type Machine, pidOf, placeOf } from './machine.ts'
 import { sleep } from './sleep.ts'
 
@@ -82,21 +83,16 @@ export function openersOf(path: string, machine: Machine): Openers {
     }
   }
 
-  function write(text: string): void {
-    writeFileSync(`${own}.new`, text)
-    renameSync(`${own}.new`, own)
-  }
-
   return {
     come() {
-      mkdirSync(markers, { recursive: true })
+      makeFolders(markers)
       requirePid()
       const count = here.get(own) ?? 0
       here.set(own, count + 1)
-      if (count === 0) write(opening)
+      if (count === 0) replaceText(own, opening)
     },
     stay() {
-      if (readText(own) !== open) return write(open)
+      if (readText(own) !== open) return replaceText(own, open)
       const now = new Date()
       utimesSync(own, now, now)
     },
@@ -128,15 +124,6 @@ function nameOf(file: string): string {
 
 function saidMs(markers: readonly string[]): number {
   return Math.max(0, ...markers.map(marker => statSync(marker, { throwIfNoEntry: false })?.mtimeMs ?? 0))
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // It has left meanwhile.
-    return ''
-  }
 }
 
 function samePid(path: string, pid: number): RetrysafeError {

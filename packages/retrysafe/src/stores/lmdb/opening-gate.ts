@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RetrysafeError } from '../../engine/errors.ts'
+import { readText, replaceText } from './files.ts'
 import type { Machine } from './machine.ts'
 import type { Openers } from './openers.ts'
 import { sleep } from './sleep.ts'
@@ -61,8 +62,7 @@ export function openingGate(path: string, machine: Machine, openers: Openers, mo
   }
 
   function ask(holder: string): void {
-    writeFileSync(`${gate}.new`, JSON.stringify({ opener: own, holder } satisfies Request))
-    renameSync(`${gate}.new`, gate)
+    replaceText(gate, JSON.stringify({ opener: own, holder } satisfies Request))
   }
 
   /** Waits until somebody holds LMDB's lock, or nobody is there who could commit. */
@@ -125,14 +125,6 @@ function readRequest(path: string): Request | undefined {
     return JSON.parse(readText(path)) as Request
   } catch {
     return undefined
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
   }
 }
 

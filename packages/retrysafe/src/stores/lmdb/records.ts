@@ -66,7 +66,7 @@ export class Records {
     return this.#onOurClock({ ...readRow(record, bytes), revision, isRebased: false }, now)
   }
 
-  /** True when somebody has written to the record since it had `revision`; a record that is not there has none. */
+  /** Changes with every write to the record; a record that is not there has none. */
   revisionOf(record: Buffer): number | undefined {
     return this.#environment.records.getBinaryFast(record) === undefined ? undefined : this.#environment.lastRevision()
   }

@@ -38,7 +38,7 @@ export class WriteWatch {
   #timerDueMs = Number.POSITIVE_INFINITY
   #holdUntilMs = 0
   #stuckAgainMs = 0
-  #closed: 'open' | 'closed' | 'abandoned' = 'open'
+  #state: 'open' | 'closed' | 'abandoned' = 'open'
 
   constructor(options: WriteWatchOptions) {
     this.#options = options
@@ -85,8 +85,8 @@ export class WriteWatch {
   }
 
   requireOpen(): void {
-    if (this.#closed === 'closed') throw new RetrysafeError('STORE_UNAVAILABLE', 'the LMDB store is closed')
-    if (this.#closed === 'abandoned') {
+    if (this.#state === 'closed') throw new RetrysafeError('STORE_UNAVAILABLE', 'the LMDB store is closed')
+    if (this.#state === 'abandoned') {
       throw new RetrysafeError(
         'STORE_UNAVAILABLE',
         'the files of the LMDB store were removed or replaced while it was open: start again',
@@ -96,13 +96,13 @@ export class WriteWatch {
 
   /** The files are not there any more: what is written to them nobody else will ever see. */
   abandon(): void {
-    if (this.#closed === 'open') this.#closed = 'abandoned'
+    if (this.#state === 'open') this.#state = 'abandoned'
   }
 
   /** @returns false when it was closed already */
   close(): boolean {
-    if (this.#closed === 'closed') return false
-    this.#closed = 'closed'
+    if (this.#state === 'closed') return false
+    this.#state = 'closed'
     this.#timer?.cancel()
     this.#timer = undefined
     return true
@@ -110,7 +110,7 @@ export class WriteWatch {
 
   /** One timer for all: most writes are over long before it fires. */
   #watch(): void {
-    if (this.#timer !== undefined || this.#closed === 'closed') return
+    if (this.#timer !== undefined || this.#state === 'closed') return
     this.#timerDueMs = this.#options.monotonicMs() + lookMs
     this.#timer = this.#options.timers.after(lookMs, () => {
       this.#noticeStop(this.#options.monotonicMs())
