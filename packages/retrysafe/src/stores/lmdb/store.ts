@@ -14,7 +14,7 @@ import { processSurroundings } from '../../engine/surroundings.ts'
 import { Hints } from '../hints.ts'
 import { claimRow } from '../row/claim.ts'
 import { type OperatorAct, operateOnRow } from '../row/operator.ts'
-import { isExpired, isLapsed, viewOf } from '../row/row.ts'
+import { isExpired, isLapsed, type StoreTime, viewOf } from '../row/row.ts'
 import { keepStepValue, type StepOutcome, startStep } from '../row/step.ts'
 import { appendRow, completeRow, releaseRow, renewRow } from '../row/write.ts'
 import { type Environment, openEnvironment } from './environment.ts'
@@ -85,10 +85,11 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   /** A step of the token's holder: decides on the row, writes, tells those who wait. */
   async function write<Answer>(
     key: StoreKey,
-    decide: Parameters<typeof records.change<Answer>>[1],
+    decide: (loaded: Loaded | undefined, now: StoreTime, record: Buffer) => Decision<Answer>,
     isTold: (answer: Answer) => boolean = () => true,
   ): Promise<Answer> {
-    const answer = await records.change(recordKey(key), decide, 'owner')
+    const record = recordKey(key)
+    const answer = await records.change(record, (loaded, now) => decide(loaded, now, record), 'owner')
     if (isTold(answer)) hints.tell(key)
     return answer
   }
@@ -101,9 +102,7 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
       (loaded, now) => {
         const fence = Math.max(Math.floor(now.wallMs * 1_000), lastFence + 1)
         const step = claimRow(loaded?.row, terms, now, fence)
-        if (step.answer.kind === 'completed' && loaded !== undefined) {
-          log = sealedLog(record, loaded)
-        }
+        if (step.answer.kind === 'completed' && loaded !== undefined) log = sealedLog(record, loaded)
         return step
       },
       'owner',
@@ -140,7 +139,7 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   }
 
   async function operate(key: StoreKey, fence: number, act: OperatorAct): Promise<OperatorAnswer> {
-    const decide = (loaded: Loaded | undefined, now: Parameters<typeof operateOnRow>[3]): Decision<OperatorAnswer> =>
+    const decide = (loaded: Loaded | undefined, now: StoreTime): Decision<OperatorAnswer> =>
       operateOnRow(loaded?.row, fence, act, now)
     const answer = await records.change(recordKey(key), decide, 'store')
     hints.tell(key)
@@ -165,13 +164,13 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
     renew: (key, token, terms) =>
       write(
         key,
-        (loaded, now) => renewRow(loaded?.row, token, terms, now, follows.isFollowed(key, recordKey(key), now)),
+        (loaded, now, record) => renewRow(loaded?.row, token, terms, now, follows.isFollowed(key, record, now)),
         // Nobody follows a lease, so a renewal gives no hint, unless it says what somebody may wait for.
         () => terms.canonical !== undefined,
       ),
     append: (key, token, piece) =>
-      write(key, (loaded, now) => {
-        const step = appendRow(loaded?.row, token, piece, now, follows.isFollowed(key, recordKey(key), now))
+      write(key, (loaded, now, record) => {
+        const step = appendRow(loaded?.row, token, piece, now, follows.isFollowed(key, record, now))
         return step.answer.kind === 'ok' ? { ...step, piece } : step
       }),
     complete: (key, token: Token, piece) =>
@@ -183,13 +182,13 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
     read: async (key, fence, offsetBytes, limitBytes) => read(key, fence, offsetBytes, limitBytes),
     subscribe: (key, hint) => follows.subscribe(key, hint),
     stepStart: (key, token, step) =>
-      write(key, (loaded, now) => {
-        const at = stepKey(recordKey(key), step.id)
+      write(key, (loaded, now, record) => {
+        const at = stepKey(record, step.id)
         return takeStep(at, startStep(loaded?.row, storedStep(at), token, step, now))
       }),
     stepPut: (key, token, step) =>
-      write(key, (loaded, now) => {
-        const at = stepKey(recordKey(key), step.id)
+      write(key, (loaded, now, record) => {
+        const at = stepKey(record, step.id)
         return takeStep(at, keepStepValue(loaded?.row, storedStep(at), token, step.value, now))
       }),
     async stepGet(key, stepId) {
