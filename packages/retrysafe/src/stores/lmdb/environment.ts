@@ -129,6 +129,11 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
   }
 }
 
+/** Any number that the entry has not had: a late condition must not hold for one that was made anew. */
+export function drawRevision(random: () => number): number {
+  return 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1))
+}
+
 function requireFormat(meta: Table, data: string): void {
   const key = Buffer.from('format')
   const format = meta.get(key)

@@ -2,7 +2,7 @@ import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { graceMs, inlineLogBytes, type LogPiece } from '../../engine/store.ts'
 import type { Change, Row, StoreTime } from '../row/row.ts'
-import type { Environment } from './environment.ts'
+import { drawRevision, type Environment } from './environment.ts'
 import { expiryKey, partsOf, storeKeyOf } from './keys.ts'
 import { Logs } from './logs.ts'
 import type { Machine } from './machine.ts'
@@ -143,7 +143,7 @@ export class Records {
     }
     if (row.steps === 0) this.#dropSteps(record, loaded)
     if (step !== undefined) steps.put(step.key, step.value)
-    records.put(record, encodeRow(stored), this.#newRevision())
+    records.put(record, encodeRow(stored), drawRevision(this.#random))
   }
 
   #remove(record: Buffer, loaded: Loaded): void {
@@ -153,11 +153,6 @@ export class Records {
     if (loaded.row.state === 'unknown') unknown.remove(record)
     expiry.remove(expiryKey(loaded.wokenAtMs, record))
     records.remove(record)
-  }
-
-  /** Any number that the record has not had: a late condition must not hold for a record that was made anew. */
-  #newRevision(): number {
-    return 1 + Math.floor(this.#random() * (Number.MAX_SAFE_INTEGER - 1))
   }
 
   /**
@@ -219,7 +214,7 @@ export class Records {
         expiry.put(expiryKey(wokenAtMs, record), Buffer.alloc(0))
         const { clockName } = this.#machine
         const stamp = { clockName, stampLeaseMs: now.leaseMs, stampWallMs: now.wallMs }
-        records.put(record, encodeRow({ ...loaded, ...stamp, wokenAtMs }), this.#newRevision())
+        records.put(record, encodeRow({ ...loaded, ...stamp, wokenAtMs }), drawRevision(this.#random))
       })
     await this.#environment.commit(write)
   }

@@ -4,7 +4,7 @@ import type { StoreKey } from '../../engine/record.ts'
 import type { CounterDeltas, PairOffer, TakeAnswer } from '../../engine/store.ts'
 import { addCounts, type CounterBucket, emptyBucket } from '../row/counter.ts'
 import { addOffer, liveOffers, type Offered, takeOffer } from '../row/pair.ts'
-import type { Environment, Table } from './environment.ts'
+import { drawRevision, type Environment, type Table } from './environment.ts'
 import { textKey } from './keys.ts'
 
 const maxTries = 1_000
@@ -100,7 +100,7 @@ export class Tallies {
       const revision = held === undefined ? undefined : this.#environment.lastRevision()
       const { answer, bytes } = decide(held)
       if (bytes === undefined) return answer
-      const next = 1 + Math.floor(this.#random() * (Number.MAX_SAFE_INTEGER - 1))
+      const next = drawRevision(this.#random)
       const put = (): void => void (bytes.byteLength === 0 ? table.remove(key) : table.put(key, bytes, next))
       const write = (): Promise<boolean> =>
         revision === undefined ? table.ifNoExists(key, put) : table.ifVersion(key, revision, put)
