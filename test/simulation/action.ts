@@ -45,6 +45,10 @@ export interface CallAction {
   readonly leavesAfterMs: number | undefined
   /** The client takes so long over each piece. */
   readonly readsEveryMs: number
+  /** The canonical fingerprint takes so long; absent: it is there at once. */
+  readonly canonicalMs: number | undefined
+  /** It goes with the first claim. */
+  readonly canonicalFirst: boolean
   /** What its dispatch meets, if it comes to one. Absent: drawn. */
   readonly upstream?: { readonly outcome: Outcome; readonly afterMs: number }
 }

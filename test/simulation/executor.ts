@@ -1,6 +1,6 @@
 import type { Attempt } from '../../packages/retrysafe/src/engine/attempt.ts'
 import type { Call, Entry } from '../../packages/retrysafe/src/engine/claim.ts'
-import type { Random, Surroundings } from '../../packages/retrysafe/src/engine/clock.ts'
+import type { Random, Surroundings, Timers } from '../../packages/retrysafe/src/engine/clock.ts'
 import type { Engine } from '../../packages/retrysafe/src/engine/engine.ts'
 import type { Follower } from '../../packages/retrysafe/src/engine/follower.ts'
 import type { StoreKey } from '../../packages/retrysafe/src/engine/record.ts'
@@ -82,7 +82,7 @@ export class Executor {
   async serve(client: Client): Promise<void> {
     const engine = this.#engine
     if (engine === undefined) return client.refuse('NOT_READY')
-    const call = new SimulatedCall(client)
+    const call = new SimulatedCall(client, this.host.timers)
     try {
       await this.#perform(engine, client, call)
     } catch (error) {
@@ -223,9 +223,16 @@ class SimulatedCall implements Call {
   readonly signal?: AbortSignal
   readonly label = { operation: 'simulated', tenant: 'simulated' }
   mayRun = true
+  readonly canonicalFirst: boolean
+  readonly #canonicalMs: number | undefined
   readonly #payload: Fingerprint
+  readonly #timers: Timers
+  #making: Promise<Fingerprint> | undefined
 
-  constructor({ call, gone }: Client) {
+  constructor({ call, gone }: Client, timers: Timers) {
+    this.#timers = timers
+    this.canonicalFirst = call.canonicalFirst
+    this.#canonicalMs = call.canonicalMs
     this.key = `k${call.key}` as StoreKey
     this.raw = `${call.payload}${call.twin}` as Fingerprint
     this.#payload = call.payload as Fingerprint
@@ -237,7 +244,12 @@ class SimulatedCall implements Call {
     if (gone !== undefined) this.signal = gone.signal
   }
 
-  readonly canonical = (): Fingerprint => this.#payload
+  readonly canonical = (): Fingerprint | Promise<Fingerprint> => {
+    const ms = this.#canonicalMs
+    if (ms === undefined) return this.#payload
+    this.#making ??= new Promise(resolve => this.#timers.after(ms, () => resolve(this.#payload)))
+    return this.#making
+  }
 }
 
 function entryName(entry: Entry): string {

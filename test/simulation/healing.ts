@@ -82,6 +82,8 @@ class Asking {
   readonly nth: number
   isSettled = false
   last = 'no answer'
+  /** Answered once, it asks again with another spelling: the record has a canonical fingerprint, or it would not do. */
+  #respelled = false
   readonly #simulation: Healable
 
   constructor(simulation: Healable, key: number, nth: number) {
@@ -105,11 +107,13 @@ class Asking {
   #hear(ended: ClientEnd): void {
     switch (ended.kind) {
       case 'whole':
-        this.isSettled = ended.status === 200
+        this.isSettled = ended.status === 200 && this.#respelled
+        this.#respelled = ended.status === 200
         this.last = `status ${ended.status}`
         break
       case 'refused':
         // Listed: the state table allows both as a key's last word.
+        this.#respelled = false
         this.isSettled = ended.code === 'OUTCOME_UNKNOWN' || ended.code === 'RESULT_NOT_KEPT'
         this.last = ended.code
         break
@@ -133,7 +137,7 @@ class Asking {
       executor: this.key + this.nth,
       key: this.key,
       payload: raw[0] === 'b' ? 'b' : 'a',
-      twin: raw[1] === '1' ? 1 : 0,
+      twin: (raw[1] === '1') === this.#respelled ? 0 : 1,
       waitMs: 60_000,
       leaseMs: terms?.leaseMs ?? 10_000,
       retentionMs: terms?.retentionMs ?? 86_400_000,
@@ -141,6 +145,8 @@ class Asking {
       maxAttempts: terms?.maxAttempts ?? 3,
       leavesAfterMs: undefined,
       readsEveryMs: 0,
+      canonicalMs: undefined,
+      canonicalFirst: false,
     }
   }
 }

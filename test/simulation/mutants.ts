@@ -87,6 +87,20 @@ const engineMutants: readonly Mutant[] = [
     invariant: 'I12',
   },
   {
+    name: 'seals before the canonical form is there',
+    file: 'engine/log-writer.ts',
+    find: 'if (making !== undefined) await making',
+    replace: '',
+    invariant: 'I5',
+  },
+  {
+    name: 'takes the canonical form for stored by an append that had none',
+    file: 'engine/log-writer.ts',
+    find: "if (answer.kind === 'ok' && says.canonical !== undefined)",
+    replace: "if (answer.kind === 'ok')",
+    invariant: 'I5',
+  },
+  {
     name: 'keeps what was cancelled before it began',
     file: 'engine/attempt.ts',
     find: "return this.#mayBegin() ? 'go' : this.#neverBegun()",

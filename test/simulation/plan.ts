@@ -95,6 +95,8 @@ function drawCalls(random: SeededRandom, { keys, executors, spanMs }: Stage): Ca
     maxAttempts: 1 + random.below(3),
     strangers: random.pick([0, 0, 0.3]),
     twins: random.pick([0, 0.4]),
+    slow: random.pick([0, 0, 0.5]),
+    first: random.pick([0, 0, 0.5]),
   }))
   const count = 10 + random.below(20)
   let atMs = 0
@@ -104,7 +106,7 @@ function drawCalls(random: SeededRandom, { keys, executors, spanMs }: Stage): Ca
     if (random.chance(0.4)) atMs = random.unit() * spanMs
     else atMs += random.pick([0, 1, 20, 400, 3_000]) * random.unit()
     if (random.chance(0.5)) key = random.below(keys)
-    const { strangers, twins, ...own } = terms[key] ?? { strangers: 0, twins: 0, ...fallbackTerms }
+    const { strangers, twins, slow, first, ...own } = terms[key] ?? fallbackTerms
     const odd = random.chance(0.05)
     return {
       kind: 'call',
@@ -119,11 +121,22 @@ function drawCalls(random: SeededRandom, { keys, executors, spanMs }: Stage): Ca
       ...(odd && { onCrash: random.pick(['rerun', 'fail'] as const), maxAttempts: 1 + random.below(3) }),
       leavesAfterMs: random.chance(0.1) ? random.unit() * 8_000 : undefined,
       readsEveryMs: random.chance(0.1) ? random.unit() * 500 : 0,
+      canonicalMs: random.chance(slow) ? random.unit() * 3_000 : undefined,
+      canonicalFirst: random.chance(first),
     }
   })
 }
 
-const fallbackTerms = { leaseMs: 10_000, retentionMs: 86_400_000, onCrash: 'rerun' as const, maxAttempts: 3 }
+const fallbackTerms = {
+  leaseMs: 10_000,
+  retentionMs: 86_400_000,
+  onCrash: 'rerun' as const,
+  maxAttempts: 3,
+  strangers: 0,
+  twins: 0,
+  slow: 0,
+  first: 0,
+}
 
 const wishes = [
   { act: 'purge', when: 'any' },

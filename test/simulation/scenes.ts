@@ -29,6 +29,8 @@ function call(change: Partial<CallAction> & { atMs: number; key: number }): Call
     maxAttempts: 3,
     leavesAfterMs: undefined,
     readsEveryMs: 0,
+    canonicalMs: undefined,
+    canonicalFirst: false,
     ...change,
   }
 }

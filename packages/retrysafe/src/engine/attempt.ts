@@ -2,6 +2,7 @@ import type { Fingerprint } from '../fingerprint/fingerprint.ts'
 import type { Surroundings } from './clock.ts'
 import type { Instant } from './instant.ts'
 import { Lease, type LeaseEvents } from './lease.ts'
+import { OwnCanonical } from './own-canonical.ts'
 import { persist } from './persist.ts'
 import type { AttemptEnd, CrashPolicy, StoreKey, Token } from './record.ts'
 import { Recording } from './recording.ts'
@@ -19,7 +20,7 @@ export interface AttemptTerms {
   readonly onCrash: CrashPolicy
   readonly claimedAt: Instant
   readonly maxResultBytes: number
-  readonly canonical: () => Fingerprint
+  readonly canonical: () => Fingerprint | Promise<Fingerprint>
   readonly closing: AbortSignal
   /** Called once nothing more will come of this attempt. */
   readonly settled: (attempt: Attempt) => void
@@ -33,6 +34,7 @@ export class Attempt implements LeaseEvents {
   readonly recording: Recording
   readonly #terms: AttemptTerms
   readonly #lease: Lease
+  readonly #canonical: OwnCanonical
   #onStop: () => void = () => {}
   #stopped = false
   #settled = false
@@ -42,12 +44,13 @@ export class Attempt implements LeaseEvents {
 
   constructor(terms: AttemptTerms) {
     this.#terms = terms
-    this.recording = new Recording(terms, () => this.lost())
+    this.#canonical = new OwnCanonical(terms.canonical)
+    this.recording = new Recording({ ...terms, canonical: this.#canonical }, () => this.lost())
     this.#lease = new Lease(terms, this)
   }
 
   beatSays(): { canonical?: Fingerprint } {
-    return this.#noted ? this.recording.writer.canonical() : {}
+    return this.#noted ? this.#canonical.says() : {}
   }
 
   aged(): void {
@@ -55,7 +58,7 @@ export class Attempt implements LeaseEvents {
   }
 
   renewed(said: { canonical?: Fingerprint }): void {
-    if (said.canonical !== undefined) this.recording.writer.canonicalIsStored()
+    if (said.canonical !== undefined) this.#canonical.stored()
   }
 
   /** Once the attempt is ending, only the ending step's own answer says whether the record is still ours. */
@@ -134,7 +137,13 @@ export class Attempt implements LeaseEvents {
   /** Tells the store the canonical fingerprint now, and with every beat until it is there: somebody may wait for it. */
   note(): void {
     this.#noted = true
-    const says = this.recording.writer.canonical()
+    const making = this.#canonical.whenMade()
+    if (making !== undefined) return void making.then(() => this.#sayNote())
+    this.#sayNote()
+  }
+
+  #sayNote(): void {
+    const says = this.#canonical.says()
     if (says.canonical !== undefined && !this.#ending) this.#lease.renew(says).catch(() => {})
   }
 
@@ -158,11 +167,12 @@ export class Attempt implements LeaseEvents {
   async release(end: AttemptEnd, options: { cooldownMs?: number; whole?: boolean } = {}): Promise<void> {
     if (this.#settled || this.#ending) return
     this.#ending = true
-    const { writer } = this.recording
-    writer.stop()
+    this.recording.writer.stop()
+    const making = this.#canonical.whenMade()
+    if (making !== undefined) await making
     const { store, key, token, surroundings, closing } = this.#terms
     const cooldownMs = options.cooldownMs ?? 0
-    const terms = { end, cooldownMs, ...writer.canonical() }
+    const terms = { end, cooldownMs, ...this.#canonical.says() }
     await persist(() => store.release(key, token, terms), surroundings, closing)
     this.recording.end({ kind: 'ended', cooldownMs }, options.whole)
     this.#settle()

@@ -14,8 +14,10 @@ import type { Waiters } from './waiters.ts'
 export interface Call {
   readonly key: StoreKey
   readonly raw: Fingerprint
-  /** Computed only when it is needed, and once. */
-  readonly canonical: () => Fingerprint
+  /** Asked for only when it is needed; the same answer each time. A promise where it takes long; it should not reject. */
+  readonly canonical: () => Fingerprint | Promise<Fingerprint>
+  /** The raw fingerprint is another at every retry, so the canonical one goes with the first claim. Default false. */
+  readonly canonicalFirst?: boolean
   readonly leaseMs: number
   readonly retentionMs: number
   readonly onCrash: CrashPolicy
@@ -69,6 +71,7 @@ const undecidedMs = 250
  */
 export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   const claimant = new Claimant(port, call)
+  if (call.canonicalFirst) await claimant.bringCanonical()
   // The first of its claims may be the one that was granted, delivered late or twice: the lease may be as old as that.
   const claimedAt = instant(port.surroundings.clock)
   try {
@@ -155,6 +158,11 @@ class Claimant {
     this.#waits = false
   }
 
+  /** From now on each claim says it. */
+  async bringCanonical(): Promise<void> {
+    this.#canonical ??= await this.#call.canonical()
+  }
+
   ask(): Promise<ClaimAnswer> {
     const { key, raw, leaseMs, retentionMs, onCrash, maxAttempts, label } = this.#call
     const said = { key, raw, owner: this.#owner, leaseMs, retentionMs, onCrash, maxAttempts, label }
@@ -183,7 +191,7 @@ class Claimant {
   async #decide(fence: number): Promise<Entry | undefined> {
     const { store, surroundings, live } = this.#port
     if (this.#watch === undefined) {
-      this.#canonical ??= this.#call.canonical()
+      await this.bringCanonical()
       this.#watch = watchRecord(store, this.#call.key, surroundings, this.#call.signal)
       return undefined
     }

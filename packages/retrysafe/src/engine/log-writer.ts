@@ -1,5 +1,5 @@
-import type { Fingerprint } from '../fingerprint/fingerprint.ts'
 import type { Surroundings, Timer } from './clock.ts'
+import type { OwnCanonical } from './own-canonical.ts'
 import { persist } from './persist.ts'
 import type { StoreKey, Token } from './record.ts'
 import type { AppendAnswer, CompleteAnswer, Store } from './store.ts'
@@ -17,8 +17,7 @@ export interface LogWriterTerms {
   readonly key: StoreKey
   readonly token: Token
   readonly surroundings: Surroundings
-  /** The owner's canonical fingerprint, to go with the first write that gets through. */
-  readonly canonical: () => Fingerprint
+  readonly canonical: OwnCanonical
   /** Fires when the process is going away. */
   readonly closing: AbortSignal
 }
@@ -40,7 +39,6 @@ export class LogWriter {
   readonly #terms: LogWriterTerms
   readonly #source: LogSource
   #storedBytes = 0
-  #saidCanonical = false
   #followed = false
   #failing = false
   #stopped = false
@@ -87,19 +85,11 @@ export class LogWriter {
     return answer === 'gap' ? this.#complete(0, head()) : answer
   }
 
-  /** The canonical fingerprint, with every write until one that carried it was acknowledged. */
-  canonical(): { canonical?: Fingerprint } {
-    return this.#saidCanonical ? {} : { canonical: this.#terms.canonical() }
-  }
-
-  /** A write that carried the canonical fingerprint was acknowledged. */
-  canonicalIsStored(): void {
-    this.#saidCanonical = true
-  }
-
   async #complete(offsetBytes: number, bytes: Uint8Array): Promise<CompleteAnswer | undefined> {
-    const { store, key, token, surroundings, closing } = this.#terms
-    const piece = { offsetBytes, bytes, ...this.canonical() }
+    const { store, key, token, surroundings, closing, canonical } = this.#terms
+    const making = canonical.whenMade()
+    if (making !== undefined) await making
+    const piece = { offsetBytes, bytes, ...canonical.says() }
     return persist(() => store.complete(key, token, piece), surroundings, closing)
   }
 
@@ -114,12 +104,13 @@ export class LogWriter {
   }
 
   async #append(): Promise<void> {
-    const { store, key, token } = this.#terms
+    const { store, key, token, canonical } = this.#terms
     const bytes = this.#source.copy(this.#storedBytes, this.#source.visibleBytes())
     try {
-      const piece = { offsetBytes: this.#storedBytes, bytes, ...this.canonical() }
-      const answer = await store.append(key, token, piece)
+      const says = canonical.says()
+      const answer = await store.append(key, token, { offsetBytes: this.#storedBytes, bytes, ...says })
       this.#failing = false
+      if (answer.kind === 'ok' && says.canonical !== undefined) canonical.stored()
       this.#appended(answer, this.#storedBytes + bytes.byteLength)
     } catch {
       // Nothing is lost: the bytes are still here, and the next append or the seal sends them again.
@@ -130,7 +121,6 @@ export class LogWriter {
   #appended(answer: AppendAnswer, endBytes: number): void {
     switch (answer.kind) {
       case 'ok':
-        this.canonicalIsStored()
         this.#followed = answer.followed
         return this.#advance(endBytes)
       case 'dup':

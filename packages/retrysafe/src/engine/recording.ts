@@ -68,7 +68,6 @@ export class Recording implements LogSource {
     return this.#terms
   }
 
-  /** Takes part in the writes of the lease: the canonical fingerprint goes with whichever comes first. */
   get writer(): LogWriter {
     return this.#writer
   }
