@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { guideText } from '../sandbox/catalogue.ts'
 import { parseFaults } from '../sandbox/faults.ts'
-import { startSandbox } from '../sandbox/server.ts'
+import { type SandboxOptions, startSandbox } from '../sandbox/server.ts'
 import { endWithParent, ready } from './process.ts'
 
 export function addSandboxCommand(program: Command): void {
@@ -16,7 +17,9 @@ export function addSandboxCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--meter-file <path>', 'also write every counted call there, a line of JSON each'))
-    .action(async (options: { host: string; port: number; fault?: string; meterFile?: string }) => {
+    .addOption(new Option('--idempotent', 'answer a repeated Idempotency-Key again, without a run'))
+    .addHelpText('after', `\n${guideText()}`)
+    .action(async (options: SandboxOptions) => {
       const sandbox = await startSandbox(options)
       const end = (): void => {
         void sandbox.close().then(() => process.exit(0))

@@ -1,6 +1,7 @@
 import { jsonAnswer } from './answer.ts'
 import { parseJsonObject } from './body.ts'
 import type { Endpoint } from './endpoint.ts'
+import { openaiErrors } from './error-format.ts'
 import { countWords, replyTo } from './words.ts'
 
 /** The endpoint of an app that has an AI behind it: a prompt in, a reply out, no provider's format. */
@@ -8,6 +9,7 @@ export const appMessagesEndpoint: Endpoint = {
   title: 'POST /api/messages',
   about: 'an app\'s own endpoint: {"prompt": "..."} in, or any text; {"id", "run", "reply"} out',
   path: /^\/api\/messages$/,
+  errors: openaiErrors,
   work: ({ body }, next) => {
     const prompt = promptIn(body)
     const reply = replyTo(prompt, next.run)

@@ -1,11 +1,29 @@
+import { anthropicMessagesEndpoint } from './anthropic.ts'
 import { appMessagesEndpoint } from './app-messages.ts'
 import { effectEndpoint } from './effects.ts'
 import type { Endpoint } from './endpoint.ts'
 import { FAULT_LINES } from './faults.ts'
+import { geminiGenerateEndpoint, geminiStreamEndpoint } from './gemini.ts'
+import { ollamaChatEndpoint, ollamaGenerateEndpoint } from './ollama.ts'
 import { openaiChatEndpoint } from './openai-chat.ts'
+import { openaiEmbeddingsEndpoint } from './openai-embeddings.ts'
+import { openaiResponsesEndpoint } from './openai-responses.ts'
+import { openaiTranscriptionsEndpoint } from './openai-transcriptions.ts'
 
 /** Everything that can be called for work. */
-const ENDPOINTS: readonly Endpoint[] = [openaiChatEndpoint, appMessagesEndpoint, effectEndpoint]
+const ENDPOINTS: readonly Endpoint[] = [
+  openaiChatEndpoint,
+  openaiResponsesEndpoint,
+  openaiEmbeddingsEndpoint,
+  openaiTranscriptionsEndpoint,
+  anthropicMessagesEndpoint,
+  geminiGenerateEndpoint,
+  geminiStreamEndpoint,
+  ollamaChatEndpoint,
+  ollamaGenerateEndpoint,
+  appMessagesEndpoint,
+  effectEndpoint,
+]
 
 /** One line for each endpoint, the meter's included, for readers. */
 export const ENDPOINT_LINES: readonly string[] = [
@@ -39,6 +57,9 @@ and needs no API key. A token is a word; the price is made up: 0.01 USD per 1,00
 
 Endpoints
 ${indent(ENDPOINT_LINES)}
+
+Each answers "Run N: you said: ..." with the last thing its user said. OpenAI chat and Anthropic, given tools, ask for
+the tool NAME when the user says: call NAME {"some": "arguments"}. Keys are counted, and honoured with --idempotent.
 
 Faults: a header, Sandbox-Fault: delay=2s, status=500, times=1. Without the header those of --fault apply, if any; an
 empty header makes a call healthy. Each is counted on the meter before it strikes.

@@ -9,7 +9,11 @@ export type Fault =
   | { readonly kind: 'cut-after'; readonly pieces: number }
   | { readonly kind: 'cut-before-head' }
   | { readonly kind: 'hang' }
+  | { readonly kind: 'truncate-after'; readonly pieces: number }
+  | { readonly kind: 'error-event-after'; readonly pieces: number }
   | { readonly kind: 'gap'; readonly gapMs: number }
+  | { readonly kind: 'slow'; readonly slowMs: number }
+  | { readonly kind: 'encode'; readonly coding: 'gzip' }
 
 type FaultKind = Fault['kind']
 type FaultOf<K extends FaultKind> = Extract<Fault, { kind: K }>
@@ -72,10 +76,32 @@ const FAULT_WORDS: { readonly [K in FaultKind]: FaultWord<K> } = {
     meaning: 'never answer and keep the socket; with cut-after=N, fall silent there',
     read: value => (value === undefined ? { kind: 'hang' } : undefined),
   },
+  'truncate-after': {
+    example: 'truncate-after=5',
+    meaning: 'end in good order after N chunks of a stream, or N bytes of a plain body, as if that were all',
+    excludes: ['cut-after', 'cut-before-head', 'hang'],
+    read: value => whereDefined(readWhole(value), pieces => ({ kind: 'truncate-after', pieces })),
+  },
+  'error-event-after': {
+    example: 'error-event-after=3',
+    meaning: "the provider's own error after N chunks of a stream, or as a whole plain body, under a 200; a paid run",
+    excludes: ['status', 'truncate-after', 'cut-before-head'],
+    read: value => whereDefined(readWhole(value), pieces => ({ kind: 'error-event-after', pieces })),
+  },
   gap: {
     example: 'gap=20ms',
     meaning: 'pause between the chunks of a stream, at most 7d',
     read: value => whereDefined(readPause(value), gapMs => ({ kind: 'gap', gapMs })),
+  },
+  slow: {
+    example: 'slow=1s',
+    meaning: 'pause after each byte of the body, at most 7d',
+    read: value => whereDefined(readPause(value), slowMs => ({ kind: 'slow', slowMs })),
+  },
+  encode: {
+    example: 'encode=gzip',
+    meaning: 'the body in gzip, asked for or not; N bytes are then counted in it',
+    read: value => (value === 'gzip' ? { kind: 'encode', coding: 'gzip' } : undefined),
   },
 }
 

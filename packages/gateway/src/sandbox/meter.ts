@@ -25,14 +25,16 @@ export interface NextRun {
   effectCount(name: string): number
 }
 
-/** The answer of `GET /meter`. `received` is always `runs + failed + rejected`. */
+/** The answer of `GET /meter`. `received` is always `runs + failed + rejected + repeated`. */
 export interface MeterReport {
   readonly runs: number
   readonly received: number
   /** Answered by the `status` fault instead of by work: a real provider may have billed them or not. */
   readonly failed: number
-  /** Answered 400: not understood, so not run. */
+  /** Answered 400, or 422 for a key that was used otherwise: not run. */
   readonly rejected: number
+  /** Answered again from an earlier run of the key (`--idempotent`), at no cost. */
+  readonly repeated: number
   readonly tokens: { readonly input: number; readonly output: number }
   readonly costUsd: number
   readonly pricing: typeof PRICING
@@ -70,6 +72,7 @@ export class Meter {
   #others: Tally = noRuns()
   #failed = 0
   #rejected = 0
+  #repeated = 0
   #otherEffects = 0
   readonly #byKey = new Map<string, Tally>()
   readonly #effects = new Map<string, number>()
@@ -111,13 +114,20 @@ export class Meter {
     this.#rejected += 1
   }
 
+  /** Counts a request that got an earlier answer of its key. */
+  countRepeated(receipt: Receipt): void {
+    this.#write({ counted: 'repeated', ...receipt })
+    this.#repeated += 1
+  }
+
   report(): MeterReport {
     const all = spendOf(this.#all)
     return {
       runs: all.runs,
-      received: all.runs + this.#failed + this.#rejected,
+      received: all.runs + this.#failed + this.#rejected + this.#repeated,
       failed: this.#failed,
       rejected: this.#rejected,
+      repeated: this.#repeated,
       tokens: { input: all.inputTokens, output: all.outputTokens },
       costUsd: all.costUsd,
       pricing: PRICING,
@@ -143,6 +153,7 @@ export class Meter {
     this.#others = noRuns()
     this.#failed = 0
     this.#rejected = 0
+    this.#repeated = 0
     this.#otherEffects = 0
     this.#byKey.clear()
     this.#effects.clear()

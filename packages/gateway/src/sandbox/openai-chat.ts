@@ -1,108 +1,99 @@
-import { type Answer, errorAnswer, jsonAnswer } from './answer.ts'
+import { type Answer, dataFrame, framesFrom, jsonAnswer, sseAnswer } from './answer.ts'
 import type { Endpoint } from './endpoint.ts'
-import { type ChatRequest, readChatRequest } from './openai-chat-request.ts'
-import { type Reply, replyTo } from './words.ts'
+import { failureAt, openaiErrors } from './error-format.ts'
+import { type Completion, modelEndpoint, textIn } from './model-endpoint.ts'
+import { type ChatPrompt, readChatRequest } from './openai-chat-request.ts'
+import { openaiRequestId } from './openai-head.ts'
+import type { ToolCall } from './prompt.ts'
 
-/** What one run says, ready for either form of the answer. */
-interface Completion {
-  readonly run: number
-  readonly created: number
-  readonly request: ChatRequest
-  readonly reply: Reply
-}
+type ChatCompletion = Completion<ChatPrompt>
 
 /**
  * OpenAI's chat completions, plain and streamed. Each choice says the same words; the run is named in `id`, in the
  * text and in `x-request-id`.
  * @see https://platform.openai.com/docs/api-reference/chat
  */
-export const openaiChatEndpoint: Endpoint = {
+export const openaiChatEndpoint: Endpoint = modelEndpoint({
   title: 'POST /v1/chat/completions',
   about: 'OpenAI chat, plain and "stream": true',
   path: /^\/v1\/chat\/completions$/,
-  work: ({ body }, next) => {
-    const reading = readChatRequest(body)
-    if (reading.kind === 'invalid') {
-      return { kind: 'rejected', answer: errorAnswer({ ...reading, status: 400 }) }
-    }
-    const { request } = reading
-    const reply = replyTo(request.said, next.run, request.maxWords)
-    const completion = { run: next.run, created: Math.floor(Date.now() / 1000), request, reply }
-    return {
-      kind: 'ran',
-      usage: { inputTokens: request.promptTokens, outputTokens: outputTokens(completion) },
-      answer: request.stream ? streamed(completion) : plain(completion),
-    }
-  },
-}
+  errors: openaiErrors,
+  read: ({ body }) => readChatRequest(body),
+  plain,
+  streamed,
+})
 
-function plain(completion: Completion): Answer {
-  const content = completion.reply.words.join('')
-  const choices = Array.from({ length: completion.request.choices }, (_, index) => ({
+function plain(completion: ChatCompletion): Answer {
+  const choices = Array.from({ length: completion.prompt.choices }, (_, index) => ({
     index,
-    message: { role: 'assistant', content, refusal: null },
+    message: { role: 'assistant', ...message(completion), refusal: null },
     logprobs: null,
     finish_reason: finishReason(completion),
   }))
   const body = { ...identity(completion, 'chat.completion'), choices, usage: usage(completion) }
-  return jsonAnswer(200, body, { 'x-request-id': requestId(completion) })
+  return jsonAnswer(200, body, openaiRequestId(completion.run))
 }
 
-function streamed(completion: Completion): Answer {
-  return {
-    kind: 'stream',
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache',
-      'x-request-id': requestId(completion),
-    },
-    frames: framesOf(completion),
-  }
+function streamed(completion: ChatCompletion): Answer {
+  return sseAnswer({
+    headers: openaiRequestId(completion.run),
+    frames: framesFrom(() => framesOf(completion)),
+    failAt: index => [dataFrame(openaiErrors.body(failureAt(index)))],
+  })
 }
 
-/** Choice by choice: the role, a frame per word, the finish reason; then the usage if it was asked for, and the end. */
-function* framesOf(completion: Completion): Generator<string> {
-  const { request, reply } = completion
+/** Choice by choice the words or the tool call, and the finish reason; then the usage if it was asked for, and the end. */
+function* framesOf(completion: ChatCompletion): Generator<string> {
+  const { prompt } = completion
   const head = identity(completion, 'chat.completion.chunk')
   // OpenAI sends `usage: null` on every chunk but the last once usage was asked for, and no member otherwise.
-  const noUsage = request.includeUsage ? { usage: null } : {}
+  const noUsage = prompt.includeUsage ? { usage: null } : {}
   const frame = (index: number, delta: object, reason: string | null): string =>
     dataFrame({ ...head, choices: [{ index, delta, logprobs: null, finish_reason: reason }], ...noUsage })
-  for (let index = 0; index < request.choices; index += 1) {
-    yield frame(index, { role: 'assistant', content: '', refusal: null }, null)
-    for (const word of reply.words) yield frame(index, { content: word }, null)
+  for (let index = 0; index < prompt.choices; index += 1) {
+    for (const delta of deltasOf(completion)) yield frame(index, delta, null)
     yield frame(index, {}, finishReason(completion))
   }
-  if (request.includeUsage) yield dataFrame({ ...head, choices: [], usage: usage(completion) })
+  if (prompt.includeUsage) yield dataFrame({ ...head, choices: [], usage: usage(completion) })
   yield 'data: [DONE]\n\n'
 }
 
-function dataFrame(value: unknown): string {
-  return `data: ${JSON.stringify(value)}\n\n`
+function message(completion: ChatCompletion): object {
+  const { prompt, run } = completion
+  if (prompt.toolCall === undefined) return { content: textIn(completion) }
+  return { content: null, tool_calls: [toolCall(prompt.toolCall, run)] }
 }
 
-function identity({ run, created, request }: Completion, object: string): object {
-  return { id: `chatcmpl-sandbox-${run}`, object, created, model: request.model, system_fingerprint: 'fp_sandbox' }
+/** The role, then a delta a word; or the head of a tool call, then its arguments. */
+function* deltasOf({ prompt, reply, run }: ChatCompletion): Generator<object> {
+  if (prompt.toolCall === undefined) {
+    yield { role: 'assistant', content: '', refusal: null }
+    for (const word of reply.words) yield { content: word }
+    return
+  }
+  const begun = { index: 0, ...toolCall({ ...prompt.toolCall, argumentsText: '' }, run) }
+  yield { role: 'assistant', content: null, tool_calls: [begun], refusal: null }
+  yield { tool_calls: [{ index: 0, function: { arguments: prompt.toolCall.argumentsText } }] }
 }
 
-function requestId({ run }: Completion): string {
-  return `req-sandbox-${run}`
+function toolCall({ name, argumentsText }: ToolCall, run: number): object {
+  return { id: `call_sandbox_${run}`, type: 'function', function: { name, arguments: argumentsText } }
 }
 
-function finishReason({ reply }: Completion): string {
+function identity({ run, createdMs, prompt }: ChatCompletion, object: string): object {
+  const created = Math.floor(createdMs / 1000)
+  return { id: `chatcmpl-sandbox-${run}`, object, created, model: prompt.model, system_fingerprint: 'fp_sandbox' }
+}
+
+function finishReason({ prompt, reply }: ChatCompletion): string {
+  if (prompt.toolCall !== undefined) return 'tool_calls'
   return reply.cut ? 'length' : 'stop'
 }
 
-function outputTokens({ request, reply }: Completion): number {
-  return reply.words.length * request.choices
-}
-
-function usage(completion: Completion): object {
-  const { promptTokens } = completion.request
-  const completionTokens = outputTokens(completion)
+function usage({ prompt, outputTokens }: ChatCompletion): object {
   return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
+    prompt_tokens: prompt.inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: prompt.inputTokens + outputTokens,
   }
 }

@@ -1,11 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type Answer, errorAnswer, jsonAnswer, textAnswer } from './answer.ts'
+import { type Answer, jsonAnswer, textAnswer } from './answer.ts'
 import { readBody } from './body.ts'
 import { ENDPOINT_LINES, findEndpoint, guideText, type Match } from './catalogue.ts'
 import { deliver } from './delivery.ts'
-import { createFaultTurns, type FaultTurns } from './fault-turns.ts'
-import { FAULT_LINES, type Fault, faultOf, parseFaults } from './faults.ts'
-import { Meter, meterKey, type Receipt } from './meter.ts'
+import { errorAnswer } from './error-format.ts'
+import { createFaultTurns } from './fault-turns.ts'
+import { FAULT_LINES, parseFaults } from './faults.ts'
+import { readForm } from './form.ts'
+import { Meter, meterKey } from './meter.ts'
+import { type Bench, type Received, reactTo } from './reaction.ts'
+import { keyUseOf, Repeats } from './repeats.ts'
 
 /** How the sandbox is set up. */
 export interface SandboxOptions {
@@ -17,6 +21,8 @@ export interface SandboxOptions {
   readonly fault?: string | undefined
   /** A file to which each counted request is appended, a line of JSON, before it is answered. Default none. */
   readonly meterFile?: string | undefined
+  /** Whether a repeated `Idempotency-Key` gets the first answer again instead of a run. Default false. */
+  readonly idempotent?: boolean | undefined
 }
 
 /** A running sandbox. */
@@ -25,12 +31,6 @@ export interface Sandbox {
   readonly url: string
   /** Ends at once: open sockets are destroyed, hung calls included. May be called again. */
   close(): Promise<void>
-}
-
-interface Bench {
-  readonly meter: Meter
-  readonly turns: FaultTurns
-  readonly defaultFault: string
 }
 
 const MAX_BODY_BYTES = 67_108_864
@@ -48,12 +48,13 @@ const KEEP_ALIVE_MS = 75_000
  * await sandbox.close()
  */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { host = '127.0.0.1', port = 9090, fault = '', meterFile } = options
+  const { host = '127.0.0.1', port = 9090, fault = '', meterFile, idempotent = false } = options
   const reading = parseFaults(fault)
   if (reading.kind === 'invalid') throw new TypeError(`${reading.message} There are: ${FAULT_LINES.join('; ')}`)
-  const bench: Bench = { meter: new Meter(meterFile), turns: createFaultTurns(), defaultFault: fault }
+  const repeats = idempotent ? new Repeats() : undefined
+  const bench: Bench = { meter: new Meter(meterFile), turns: createFaultTurns(), repeats }
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (req, res) => {
-    serve(bench, req, res).catch((error: unknown) => reportFailure(res, error))
+    serve(bench, fault, req, res).catch((error: unknown) => reportFailure(res, error))
   })
   try {
     await listen(server, host, port)
@@ -72,15 +73,16 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 }
 
 /** The way of a request: route, body, faults, work, meter, answer. */
-async function serve(bench: Bench, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function serve(bench: Bench, defaultFault: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
   // A write to a client that has just left is an 'error' event, which would end the process if nobody listened.
   res.on('error', () => {})
   const target = req.url ?? '/'
   const path = target.split('?', 1)[0] ?? '/'
+  const query = target.slice(path.length + 1)
   const match = req.method === 'POST' ? findEndpoint(path) : undefined
   if (match === undefined) {
     req.resume()
-    return deliver(res, answerAside(bench, `${req.method} ${path}`, target.slice(path.length + 1)), [])
+    return deliver(res, answerAside(bench, `${req.method} ${path}`, query), [])
   }
   const body = await readBody(req, MAX_BODY_BYTES)
   switch (body.kind) {
@@ -88,55 +90,36 @@ async function serve(bench: Bench, req: IncomingMessage, res: ServerResponse): P
       return
     case 'too-large': {
       const message = `The body is larger than ${body.limitBytes} bytes.`
-      return deliver(res, errorAnswer({ status: 413, message, code: 'body_too_large' }), [])
+      return deliver(res, errorAnswer({ status: 413, message, code: 'body_too_large' }, match.endpoint.errors), [])
     }
     case 'whole': {
-      const { answer, faults } = answerCall(bench, match, { path, key: keyOf(req) }, body.bytes, req)
+      const faultText = faultHeader(req) ?? defaultFault
+      const keyUse = bench.repeats && keyUseOf(req.headers, path, query, body.bytes)
+      const received = { ...(await receive(req, match, { path, query }, body.bytes)), keyUse, faultText }
+      const { answer, faults } = reactTo(bench, received)
       return deliver(res, answer, faults)
     }
   }
 }
 
-interface Reaction {
-  readonly answer: Answer
-  readonly faults: readonly Fault[]
-}
-
-/** Counts, then answers. Without an `await`: two requests never see the same run number. */
-function answerCall(bench: Bench, match: Match, receipt: Receipt, body: Buffer, req: IncomingMessage): Reaction {
-  const { meter, turns, defaultFault } = bench
-  const reading = parseFaults(faultHeader(req) ?? defaultFault)
-  if (reading.kind === 'invalid') {
-    meter.countRejected(receipt)
-    const terms = { status: 400, message: reading.message, param: 'Sandbox-Fault', code: 'fault_invalid' }
-    return { answer: errorAnswer({ ...terms, beside: { faults: FAULT_LINES } }), faults: [] }
+async function receive(
+  req: IncomingMessage,
+  match: Match,
+  { path, query }: { readonly path: string; readonly query: string },
+  body: Buffer,
+): Promise<Omit<Received, 'keyUse' | 'faultText'>> {
+  const takesForm = match.endpoint.takesForm === true
+  const form = takesForm ? await readForm(body, req.headers['content-type'] ?? '') : undefined
+  const alt = new URLSearchParams(query).get('alt') ?? undefined
+  return {
+    match,
+    call: { body, name: match.name, alt, form },
+    receipt: { path, key: keyOf(req) },
   }
-  const faults = turns.take(reading.faults, receipt)
-  const failure = statusAnswer(faults)
-  if (failure !== undefined) {
-    meter.countFailed(receipt)
-    return { answer: failure, faults }
-  }
-  const work = match.endpoint.work({ body, name: match.name }, meter.next())
-  if (work.kind === 'rejected') meter.countRejected(receipt)
-  else meter.countRun(receipt, work.usage, work.effect)
-  return { answer: work.answer, faults }
-}
-
-function statusAnswer(faults: readonly Fault[]): Answer | undefined {
-  const fault = faultOf(faults, 'status')
-  if (fault === undefined) return undefined
-  const wait = faultOf(faults, 'retry-after')
-  return errorAnswer({
-    status: fault.status,
-    message: `Sandbox-Fault: status=${fault.status}`,
-    ...(fault.status === 429 ? { code: 'rate_limit_exceeded' } : {}),
-    ...(wait === undefined ? {} : { headers: { 'retry-after': String(wait.seconds) } }),
-  })
 }
 
 /** Everything that is not a call: the guide, the meter, and what is not there. */
-function answerAside({ meter, turns }: Bench, route: string, query: string): Answer {
+function answerAside({ meter, turns, repeats }: Bench, route: string, query: string): Answer {
   switch (route) {
     case 'GET /':
       return textAnswer(200, guideText())
@@ -147,6 +130,7 @@ function answerAside({ meter, turns }: Bench, route: string, query: string): Ans
     case 'DELETE /meter':
       meter.reset()
       turns.reset()
+      repeats?.reset()
       return { kind: 'plain', status: 204, headers: {}, body: Buffer.alloc(0) }
     default: {
       const message = `There is no ${route.slice(0, 200)} here.`

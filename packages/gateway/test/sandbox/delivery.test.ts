@@ -41,6 +41,11 @@ function deferred(): { promise: Promise<void>; resolve: () => void; reject: (err
   return { promise, resolve, reject }
 }
 
+/** A stream that never fails by itself. */
+function streamOf(frames: Iterable<string>): Answer {
+  return { kind: 'stream', headers: {}, frames, failAt: () => [] }
+}
+
 function* endless(): Generator<string> {
   for (let n = 0; ; n += 1) yield `data: ${n}\n\n`
 }
@@ -56,7 +61,7 @@ test('a client that leaves during a delay ends the wait', async () => {
 })
 
 test('a client that leaves during a gap ends the stream', async () => {
-  const answer: Answer = { kind: 'stream', headers: {}, frames: endless() }
+  const answer = streamOf(endless())
   const { url, settled } = await delivering(answer, [{ kind: 'gap', gapMs: 86_400_000 }])
   const client = new AbortController()
   const response = await fetch(url, { signal: client.signal })
@@ -74,7 +79,7 @@ test('a client that leaves in the middle of an endless stream ends it', async ()
       yield frame
     }
   }
-  const { url, settled } = await delivering({ kind: 'stream', headers: {}, frames: counted() }, [])
+  const { url, settled } = await delivering(streamOf(counted()), [])
   const client = new AbortController()
   const response = await fetch(url, { signal: client.signal })
   await response.body?.getReader().read()
@@ -90,7 +95,7 @@ test('a stream waits for a slow reader instead of filling memory', async () => {
   function* large(): Generator<string> {
     for (; drawn < 200; drawn += 1) yield `data: ${'x'.repeat(1_048_576)}\n\n`
   }
-  const { url, settled } = await delivering({ kind: 'stream', headers: {}, frames: large() }, [])
+  const { url, settled } = await delivering(streamOf(large()), [])
   const response = await new Promise<IncomingMessage>(resolve => get(url, resolve))
   // Nobody reads. A sender that does not wait draws a frame at every turn of the loop.
   for (let turn = 0; turn < 1_000; turn += 1) await new Promise(setImmediate)

@@ -15,6 +15,15 @@ test('every fault, with its unit', () => {
       { kind: 'gap', gapMs: 20 },
     ],
   })
+  expect(parseFaults('error-event-after=3, slow=1s, encode=gzip')).toEqual({
+    kind: 'valid',
+    faults: [
+      { kind: 'error-event-after', pieces: 3 },
+      { kind: 'slow', slowMs: 1000 },
+      { kind: 'encode', coding: 'gzip' },
+    ],
+  })
+  expect(parseFaults('truncate-after=0')).toEqual({ kind: 'valid', faults: [{ kind: 'truncate-after', pieces: 0 }] })
   expect(parseFaults('cut-before-head, delay=7d')).toEqual({
     kind: 'valid',
     faults: [{ kind: 'cut-before-head' }, { kind: 'delay', delayMs: 604_800_000 }],
@@ -34,6 +43,10 @@ test.each([
   ['gap=soon', 'Sandbox-Fault: "gap=soon" is malformed; gap=20ms: pause between the chunks of a stream, at most 7d.'],
   ['hang, hang', 'Sandbox-Fault: "hang" is there twice.'],
   ['retry-after=1', 'Sandbox-Fault: "retry-after" needs status.'],
+  ['truncate-after=1, cut-after=2', 'Sandbox-Fault: "truncate-after" cannot go with cut-after.'],
+  ['truncate-after=1, hang', 'Sandbox-Fault: "truncate-after" cannot go with hang.'],
+  ['error-event-after=1, status=500', 'Sandbox-Fault: "error-event-after" cannot go with status.'],
+  ['error-event-after=1, truncate-after=2', 'Sandbox-Fault: "error-event-after" cannot go with truncate-after.'],
   ['hang, cut-before-head', 'Sandbox-Fault: "cut-before-head" cannot go with hang.'],
 ])('%s', (text, message) => {
   expect(parseFaults(text)).toEqual({ kind: 'invalid', message })
@@ -47,6 +60,10 @@ test.each([
   'times=0',
   'times=-1',
   'cut-after=1.5',
+  'truncate-after',
+  'error-event-after=-1',
+  'slow=fast',
+  'encode=br',
   'delay',
   'delay=2s=3s',
 ])('%s is malformed', text => {
@@ -80,6 +97,10 @@ test('an unknown fault is a 400 that names it and lists what there is', async ()
     'cut-after',
     'cut-before-head',
     'hang',
+    'truncate-after',
+    'error-event-after',
     'gap',
+    'slow',
+    'encode',
   ])
 })

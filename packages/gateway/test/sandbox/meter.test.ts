@@ -25,7 +25,7 @@ async function meter(query = ''): Promise<string> {
 const pricing = '"pricing":{"token":"one word","inputUsdPer1000Tokens":0.01,"outputUsdPer1000Tokens":0.03}'
 const nothing = '{"runs":0,"inputTokens":0,"outputTokens":0,"costUsd":0}'
 const empty =
-  '{"runs":0,"received":0,"failed":0,"rejected":0,"tokens":{"input":0,"output":0},"costUsd":0,' +
+  '{"runs":0,"received":0,"failed":0,"rejected":0,"repeated":0,"tokens":{"input":0,"output":0},"costUsd":0,' +
   `${pricing},"byKey":{},"withoutKey":${nothing},"others":${nothing},"effects":{},"otherEffects":0}`
 
 test('a new meter is all zeros', async () => {
@@ -38,7 +38,7 @@ test('runs, tokens and cost are counted in all, by key and without a key', async
   await post('/api/messages', {}, '{"prompt":"one"}')
   await post('/effects/charge', { 'Idempotency-Key': 'b' })
   expect(await meter()).toBe(
-    '{"runs":4,"received":4,"failed":0,"rejected":0,"tokens":{"input":5,"output":17},"costUsd":0.00056,' +
+    '{"runs":4,"received":4,"failed":0,"rejected":0,"repeated":0,"tokens":{"input":5,"output":17},"costUsd":0.00056,' +
       `${pricing},"byKey":{"a":{"runs":2,"inputTokens":4,"outputTokens":12,"costUsd":0.0004},` +
       '"b":{"runs":1,"inputTokens":0,"outputTokens":0,"costUsd":0}},' +
       '"withoutKey":{"runs":1,"inputTokens":1,"outputTokens":5,"costUsd":0.00016},' +

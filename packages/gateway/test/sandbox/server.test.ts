@@ -14,6 +14,14 @@ afterEach(() => sandbox.close())
 
 const endpointLines = [
   'POST /v1/chat/completions: OpenAI chat, plain and "stream": true',
+  'POST /v1/responses: OpenAI Responses, plain and "stream": true',
+  'POST /v1/embeddings: OpenAI embeddings, "encoding_format" float or base64; "dimensions", default 1536',
+  'POST /v1/audio/transcriptions: OpenAI speech to text, multipart; "response_format" json, text, srt, vtt, verbose_json; stream=true',
+  'POST /v1/messages: Anthropic Messages, plain and "stream": true',
+  'POST /v1beta/models/{model}:generateContent: Gemini; /v1 and /v1alpha too',
+  'POST /v1beta/models/{model}:streamGenerateContent: Gemini, streamed: server-sent events with ?alt=sse, else a JSON array',
+  'POST /api/chat: Ollama chat: lines of JSON, or plain with "stream": false',
+  'POST /api/generate: Ollama generate: lines of JSON, or plain with "stream": false',
   'POST /api/messages: an app\'s own endpoint: {"prompt": "..."} in, or any text; {"id", "run", "reply"} out',
   'POST /effects/{name}: a plain effect, such as a charge; any body; says how often it has happened',
   'GET /meter: what was received, run and spent, in all and by Idempotency-Key; ?key=K for one key',
@@ -34,7 +42,19 @@ test('GET / says what this is and lists endpoints and faults', async () => {
     'Retrysafe sandbox: a metered, fake AI provider with faults on demand. It answers with canned words, costs nothing',
   )
   for (const line of endpointLines) expect(lines).toContain(line)
-  for (const fault of ['delay=2s', 'status=500', 'retry-after=2', 'times=1', 'cut-after=5', 'hang', 'gap=20ms']) {
+  for (const fault of [
+    'delay=2s',
+    'status=500',
+    'retry-after=2',
+    'times=1',
+    'cut-after=5',
+    'hang',
+    'gap=20ms',
+    'truncate-after=5',
+    'error-event-after=3',
+    'slow=1s',
+    'encode=gzip',
+  ]) {
     expect(lines.filter(line => line.startsWith(`${fault}: `))).toHaveLength(1)
   }
 })
@@ -158,7 +178,7 @@ test('close ends at once: hung and delayed calls, idle sockets; and may be calle
 
 test('credentials are never in an answer', async () => {
   const headers = { Authorization: 'Bearer sk-secret', 'x-api-key': 'sk-secret', 'Sandbox-Fault': 'explode' }
-  for (const path of ['/effects/charge', '/api/messages', '/v1/chat/completions', '/nowhere?key=sk-secret']) {
+  for (const path of ['/effects/charge', '/v1/responses', '/v1/messages', '/api/chat', '/nowhere?key=sk-secret']) {
     const response = await fetch(sandbox.url + path, { method: 'POST', headers })
     expect(JSON.stringify([...response.headers]) + (await response.text())).not.toContain('sk-secret')
   }
