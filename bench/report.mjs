@@ -10,6 +10,23 @@ export function median(numbers) {
 
 /** One row of the table, with the medians of its runs. */
 export function summarise(row, runs) {
+  return row.goal === undefined ? summariseMicros(row, runs) : summariseLoad(row, runs)
+}
+
+/** Of a row that is measured in this process: microseconds a call, beside bare SHA-256 and a peer. */
+function summariseMicros({ name, goalMicros }, runs) {
+  const medianOf = member => (runs[0][member] === undefined ? undefined : median(runs.map(run => run[member])))
+  return {
+    row: name,
+    micros: medianOf('micros'),
+    goalMicros,
+    rawMicros: medianOf('rawMicros'),
+    peerMicros: medianOf('peerMicros'),
+    ratio: medianOf('ratio'),
+  }
+}
+
+function summariseLoad(row, runs) {
   return {
     row: row.name,
     ratio: median(runs.map(run => run.ratio)),
@@ -23,7 +40,35 @@ export function summarise(row, runs) {
   }
 }
 
+export function isMissed({ ratio, goal, micros, goalMicros }) {
+  return goal === undefined ? micros > goalMicros : ratio < goal
+}
+
+export function missedLine({ row, ratio, goal, micros, goalMicros }) {
+  if (goal === undefined) return `${row}: ${micros.toFixed(1)} µs > ${goalMicros} µs`
+  return `${row}: ${ratio.toFixed(2)} < ${goal}`
+}
+
 export function table(rows) {
+  const [load, micros] = [rows.filter(row => row.goal !== undefined), rows.filter(row => row.goal === undefined)]
+  return [load.length > 0 && loadTable(load), micros.length > 0 && microsTable(micros)].filter(Boolean).join('\n\n')
+}
+
+function microsTable(rows) {
+  const head = ['row', 'µs', 'goal', 'bare SHA-256 µs', 'canonicalize from npm µs']
+  return markdown(
+    head,
+    rows.map(({ row, micros, goalMicros, rawMicros, peerMicros }) => [
+      row,
+      micros.toFixed(1),
+      goalMicros === undefined ? '' : `≤ ${goalMicros}`,
+      rawMicros.toFixed(1),
+      peerMicros?.toFixed(1) ?? '',
+    ]),
+  )
+}
+
+function loadTable(rows) {
   const head = ['row', 'of bare node:http', 'goal', 'ours/s', 'bare/s', 'p50 ms', 'p99 ms', 'answers', 'executions']
   const lines = rows.map(row => [
     row.row,
@@ -36,6 +81,10 @@ export function table(rows) {
     row.answered,
     row.executed,
   ])
+  return markdown(head, lines)
+}
+
+function markdown(head, lines) {
   return [head, head.map(() => '---'), ...lines].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 

@@ -10,10 +10,13 @@ import { delimiter, join } from 'node:path'
 export const systemTools = [
   { name: 'curl', find: () => findOnPath('curl'), debian: 'curl' },
   { name: 'git', find: () => findOnPath('git'), debian: 'git' },
+  // Certificates for upstreams of tests.
+  { name: 'openssl', find: () => findOnPath('openssl'), debian: 'openssl' },
   // Spin makes a C program of the model.
   { name: 'spin', find: () => findOnPath('spin'), debian: 'spin' },
   { name: 'cc', find: () => findOnPath('cc'), debian: 'gcc' },
   { name: 'stdio.h', find: () => findHeader('stdio.h'), debian: 'libc6-dev' },
+  { name: 'python3 with requests', find: () => findPython('requests'), debian: 'python3-requests' },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -26,8 +29,18 @@ export function describeMissing({ name, debian, env }) {
 
 /** The first executable file `command` in the folders of PATH, or in `folders`, which are asked after it. */
 export function findOnPath(command, folders = []) {
+  return listOnPath(command, folders)[0]
+}
+
+/** The first Python that has `module`: one without it may stand before the one that a package manager gave it to. */
+export function findPython(module) {
+  const has = python => spawnSync(python, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0
+  return listOnPath('python3', ['/usr/bin']).find(has)
+}
+
+function listOnPath(command, folders) {
   const all = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...folders]
-  return all.map(folder => join(folder, command)).find(isExecutable)
+  return all.map(folder => join(folder, command)).filter(isExecutable)
 }
 
 /** Where the C compiler finds a header of the system. */

@@ -1,4 +1,5 @@
 import { canInstallPackages, installPackages } from './debian-packages.mjs'
+import { provideNewestSdks } from './newest-sdks.mjs'
 import { prepare, reportPrepareError, root } from './prepare.mjs'
 import { exitCodeOf } from './stop-signals.mjs'
 import { describeMissing, findMissing } from './system-tools.mjs'
@@ -11,6 +12,7 @@ process.exitCode = await test(process.argv.slice(2))
 async function test(vitestArgs) {
   try {
     await prepare()
+    await provideNewestSdks()
     await provideTools()
   } catch (error) {
     const exitCode = reportPrepareError(error)

@@ -22,7 +22,7 @@ export function welcomeToUpstream({ gateway, admin, upstream, needsAdminToken })
   const call = curlCall(`${gateway}${chatPath(upstream)}`, { model: 'YOUR-MODEL', headers, key: drawKey() })
   const token = needsAdminToken ? ' -H "Authorization: Bearer $RETRYSAFE_ADMIN_TOKEN"' : ''
   return text({
-    urls: { gateway, admin, upstream: upstream.replace(/\/\/[^/@]*@/, '//') },
+    urls: { gateway, admin, upstream: upstream.replace(/\/\/[^/@\s]*@/g, '//') },
     steps: [
       ['First call: the model runs once, and you pay once. Put in your model.', call],
       ['The identical call again: the same answer, Idempotent-Replayed: true.', call],
@@ -44,7 +44,7 @@ function curlCall(url, { model, headers, key }) {
 
 /** `NAME=URL` is served below /NAME; a URL that ends in /v1 already has the API's version. */
 function chatPath(upstream) {
-  const [, name, url] = /^(?:([\w-]+)=)?(.*)$/.exec(upstream)
+  const [, name, url] = /^(?:([\w.-]+)=)?(\S*)/.exec(upstream)
   return `${name ? `/${name}` : ''}${/\/v1\/?$/.test(url) ? '' : '/v1'}/chat/completions`
 }
 

@@ -18,10 +18,17 @@ test('the bench runs, and counts the executions it caused', () => {
     expect(rows.map((row: { row: string }) => row.row)).toEqual([
       'gateway replay, memory',
       'gateway first call, memory',
+      'fingerprint of an identical replay, 1 KiB',
+      'canonical fingerprint of JSON, 1 KiB',
+      'canonical fingerprint of multipart, 1 KiB',
+      'fingerprint of an identical replay, 32 KiB',
+      'canonical fingerprint of JSON, 32 KiB',
+      'canonical fingerprint of multipart, 32 KiB',
     ])
     expect(rows[0].executed).toBe(0)
     expect(rows[0].answered).toBeGreaterThan(0)
     expect(rows[1].executed).toBeGreaterThanOrEqual(rows[1].answered)
+    for (const row of rows.slice(2)) expect(row.micros).toBeGreaterThan(0)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

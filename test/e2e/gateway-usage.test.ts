@@ -16,7 +16,6 @@ function complaint({ stdout, stderr }: Ended): string {
 describe('wrong usage is exit 2 and one line that names the flag and what it takes', () => {
   test.each<[string, string[], string, RegExp]>([
     ['an unknown flag', [...upstream, '--portt', '1'], '--portt', /unknown option/],
-    ['no upstream', [], '--upstream', /http or https URL/],
     ['an upstream that is no URL', ['--upstream', 'example'], '--upstream', /http or https URL/],
     ['a flag without its value', ['--upstream'], '--upstream', /argument missing/],
     ['a duration without a unit', [...upstream, '--retention', '24'], '--retention', /500ms, 30s, 10m, 24h or 7d/],

@@ -26,7 +26,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
   codes: [
     'KEY_EXPIRED',
     'QUOTA_EXCEEDED',
-    'UPSTREAM_UNKNOWN',
     'STREAM_UNKNOWN',
     'STREAM_SUPERSEDED',
     'OFFSET_INVALID',
@@ -50,7 +49,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
 
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
-  '--upstream': 'one bare URL; NAME=URL and the built-in upstreams are missing',
   '--store': 'lmdb: and memory:; redis://, rediss://, redis+cluster:// and postgres:// are missing',
   '--keyless': 'pass and require, pass is the default; fingerprint and sdk-retries are missing',
   'Retrysafe-Stream': 'comes with the resume endpoint',

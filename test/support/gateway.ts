@@ -31,9 +31,9 @@ export interface Gateway extends Program {
   readonly admin: string
 }
 
-/** Starts a gateway before `upstream` on ports that the system picks. */
+/** Starts a gateway before `upstream`, or several (`NAME=URL`), or the built-in ones alone, on ports that the system picks. */
 export async function startGateway(
-  upstream: string,
+  upstream: string | readonly string[],
   flags: readonly string[] = [],
   environment: Environment = {},
   wrapper: readonly string[] = [],
@@ -41,7 +41,8 @@ export async function startGateway(
   const ports = ['--port', '0', '--admin-port', '0']
   const namesStore = flags.includes('--store') || environment.RETRYSAFE_STORE !== undefined
   const store = namesStore ? [] : ['--store', kind === 'memory' ? 'memory:' : `lmdb:${makeStoreFolder()}`]
-  const args = ['serve', '--upstream', upstream, ...ports, ...store, ...flags]
+  const upstreams = [upstream].flat().flatMap(one => ['--upstream', one])
+  const args = ['serve', ...upstreams, ...ports, ...store, ...flags]
   const program = await startProgram(args, environment, wrapper)
   const { url = '', admin = '' } = program.ready
   return { ...program, url, admin }

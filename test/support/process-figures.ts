@@ -1,10 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** CLOCK_MONOTONIC in ms: the same in every process of this machine. */
 export function machineMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
+}
+
+/** The most memory that a process has ever held. */
+export function peakMemoryBytes(pid: number): number {
+  const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  if (kibibytes === undefined) throw new Error(`no figure for process ${pid}`)
+  return Number(kibibytes) * 1_024
 }
 
 /** The value below which `share` (0 to 1) of the numbers lie; NaN of none. */

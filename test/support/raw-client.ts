@@ -26,6 +26,14 @@ export async function openRaw(url: string): Promise<RawClient> {
   return { socket, text: () => received, ended }
 }
 
+/** Says this and nothing more; the whole answer, once the other side has closed the connection. */
+export async function sayRaw(url: string, bytes: string): Promise<string> {
+  const client = await openRaw(url)
+  client.socket.write(bytes, 'latin1')
+  await client.ended
+  return client.text()
+}
+
 /** A POST as it stands on the wire. */
 export function rawPost(path: string, headers: Record<string, string>, body = '', version = '1.1'): string {
   const lines = Object.entries({ Host: 'gateway', 'Content-Length': String(body.length), ...headers })

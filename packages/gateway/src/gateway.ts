@@ -7,8 +7,10 @@ import { openStore } from 'retrysafe/internal/stores/open'
 import { createAdmin } from './admin/server.ts'
 import { type GatewayConfig, isLoopback } from './config/config.ts'
 import { urlHost } from './config/flags.ts'
+import { CanonicalBodies } from './proxy/canonical-bodies.ts'
 import { createProxy } from './proxy/server.ts'
-import { openUpstream } from './proxy/upstream.ts'
+import { trustAlso } from './proxy/trust.ts'
+import { openUpstreams } from './proxy/upstreams.ts'
 
 /** A gateway that listens. */
 export interface Gateway {
@@ -27,6 +29,7 @@ export interface Gateway {
  */
 export async function startGateway(config: GatewayConfig, log: (message: string) => void): Promise<Gateway> {
   checkAdmin(config)
+  const trust = trustAlso(config.upstreamCertificates)
   const store = await openStore(config.store).catch(named('--store'))
   const engine = await openEngine({
     store,
@@ -37,9 +40,11 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
     await store.close()
     throw error
   })
-  const upstream = openUpstream(config.upstream, config.upstreamTimeoutMs)
+  const upstreams = openUpstreams(config.upstreams, { silenceMs: config.upstreamTimeoutMs, trust, log })
+  const canonicalBodies = new CanonicalBodies({ log })
   let draining = false
-  const proxy = createProxy({ config, engine, upstream, log, anonymous: isLoopback(config.host) })
+  const anonymous = isLoopback(config.host)
+  const proxy = createProxy({ config, engine, upstreams, canonicalBodies, log, anonymous })
   const admin = createAdmin({ engine, host: config.adminHost, token: config.adminToken, isReady: () => !draining })
 
   async function close(): Promise<void> {
@@ -48,7 +53,8 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
       server.close()
       server.closeAllConnections()
     }
-    await upstream.close()
+    await upstreams.close()
+    await canonicalBodies.close()
     await engine.close()
   }
 

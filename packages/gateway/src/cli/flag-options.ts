@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { GatewayConfig } from '../config/config.ts'
-import { environmentName, type Flag, FlagError, serveFlags } from '../config/flags.ts'
+import { environmentName, type Flag, FlagError, fallbackOf, readFlag } from '../config/flag.ts'
+import { serveFlags } from '../config/flags.ts'
 
 /** Where a value came from: what an error names. */
 interface Given {
@@ -27,15 +28,13 @@ export function configOf(command: Command): GatewayConfig {
     const given = givenIn(command, flag)
     config[member] = given === undefined ? fallbackOf(flag) : readGiven(command, flag, given)
   }
-  const { methods, upstream } = config
-  if (upstream === undefined) command.error('--upstream is missing: it takes an http or https URL')
-  return { ...config, methods: new Set(methods as string[]) } as unknown as GatewayConfig
+  return config as unknown as GatewayConfig
 }
 
 /** Read here and not by commander, whose errors show the value: a secret must not be shown. */
 function readGiven(command: Command, flag: Flag, { name, values }: Given): unknown {
   try {
-    return flag.repeatable ? values.map(flag.read) : flag.read(values[0] ?? '')
+    return readFlag(flag, values)
   } catch (error) {
     if (!(error instanceof FlagError)) throw error
     const shown = flag.secret || flag.mayHoldSecret ? '' : ` ${JSON.stringify(values.join(' ').slice(0, 200))}`
@@ -49,11 +48,12 @@ function givenIn(command: Command, flag: Flag): Given | undefined {
   if (set === undefined) return fromFile(command, flag)
   const inEnvironment = command.getOptionValueSource(attribute) === 'env'
   const name = inEnvironment ? environmentName(flag.flag) : (flag.flag.split(' ')[0] ?? flag.flag)
-  const values = (Array.isArray(set) ? set : [set]).map(String)
-  return {
-    name,
-    values: flag.repeatable ? values.flatMap(value => value.split(' ')).filter(value => value !== '') : values,
-  }
+  const given = (Array.isArray(set) ? set : [set]).map(String)
+  const isList = flag.repeatable && (inEnvironment || !flag.isPath)
+  const values = isList ? given.flatMap(value => value.split(' ')).filter(value => value !== '') : given
+  if (values.length > 0) return { name, values }
+  // An empty variable says nothing; an empty flag is a mistake.
+  return inEnvironment ? undefined : { name, values: [''] }
 }
 
 /** Secrets may stand in a file instead, so that they show in no process list. */
@@ -66,11 +66,6 @@ function fromFile(command: Command, flag: Flag): Given | undefined {
   } catch (error) {
     return command.error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
   }
-}
-
-function fallbackOf(flag: Flag): unknown {
-  if (flag.fallback === undefined) return undefined
-  return flag.repeatable ? flag.fallback.split(' ').map(flag.read) : flag.read(flag.fallback)
 }
 
 function gather(value: string, previous: unknown): string[] {

@@ -6,8 +6,12 @@ export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string
 /** What happens to a request without a key. */
 export type KeylessMode = 'pass' | 'require'
 
+/** The upstream that serves every path which no named one serves. */
+export const defaultUpstream = 'default'
+
 /** An upstream by its origin and the path that stands before every request's. */
 export interface UpstreamTarget {
+  /** The first segment of the paths that it serves, or `defaultUpstream`. */
   readonly name: string
   readonly origin: string
   /** Without a slash at its end; empty for none. */
@@ -24,7 +28,10 @@ export interface StatusRange {
 export interface GatewayConfig {
   readonly host: string
   readonly port: number
-  readonly upstream: UpstreamTarget
+  /** By name; never none. */
+  readonly upstreams: ReadonlyMap<string, UpstreamTarget>
+  /** Trusted beside those that Node trusts, each as PEM. */
+  readonly upstreamCertificates: readonly string[]
   readonly store: string
   readonly scopeSecret: string | undefined
   readonly tenant: TenantMode

@@ -1,37 +1,30 @@
 import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
-import type { GatewayConfig, KeylessMode, StatusRange, TenantMode, UpstreamTarget } from './config.ts'
-
-/** Reads one value of a flag; throws a `FlagError` that says what it takes. */
-export type Read<Value> = (text: string) => Value
-
-export class FlagError extends Error {}
-
-/** One flag of `serve`: its name in the help, what it means, how it is read, and what holds when nobody sets it. */
-export interface Flag<Value = unknown> {
-  readonly flag: string
-  readonly help: string
-  readonly read: Read<Value>
-  /** In the form in which a user would write it; absent: none. */
-  readonly fallback?: string
-  /** May be given several times; in the environment split at spaces. */
-  readonly repeatable?: true
-  /** Also read from the file that RETRYSAFE_<FLAG>_FILE names. */
-  readonly secret?: true
-  /** An error does not show its value: a URL may hold a password. */
-  readonly mayHoldSecret?: true
-}
+import { readCertificates } from './certificates.ts'
+import type { GatewayConfig, KeylessMode, StatusRange, TenantMode } from './config.ts'
+import { type Flag, FlagError, type Read } from './flag.ts'
+import { combineUpstreams, readUpstream } from './upstreams.ts'
 
 /** Every flag of `retrysafe serve`, by the member of the configuration that it sets. */
 export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
   host: { flag: '--host <host>', help: 'address of the proxy listener', read: text, fallback: '127.0.0.1' },
   port: { flag: '--port <port>', help: 'port of the proxy listener; 0 picks one', read: port, fallback: '8787' },
-  upstream: {
+  upstreams: {
     flag: '--upstream <url>',
-    help: 'where requests go: an http(s) URL that serves every path',
-    read: upstream,
+    help: 'where requests go: URL serves every path, NAME=URL serves /NAME/...; repeatable; without a bare URL also /openai /anthropic /gemini /ollama',
+    read: readUpstream,
+    combine: combineUpstreams,
+    repeatable: true,
     mayHoldSecret: true,
+  },
+  upstreamCertificates: {
+    flag: '--upstream-ca <file>',
+    help: 'PEM certificates to trust upstream beside the usual ones; repeatable',
+    read: readCertificates,
+    combine: (lists: readonly (readonly string[])[]) => lists.flat(),
+    repeatable: true,
+    isPath: true,
   },
   store: {
     flag: '--store <url>',
@@ -62,6 +55,7 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     flag: '--methods <method>',
     help: 'methods whose keys count; repeatable',
     read: method,
+    combine: (methods: readonly string[]) => new Set(methods),
     fallback: 'POST PATCH',
     repeatable: true,
   },
@@ -153,11 +147,6 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
   },
 }
 
-/** RETRYSAFE_ and the flag's name in capitals. */
-export function environmentName(flag: string): string {
-  return `RETRYSAFE_${flag.replace(/^--/, '').replace(/ .*/, '').replaceAll('-', '_').toUpperCase()}`
-}
-
 function text(value: string): string {
   if (value.trim() === '') throw new FlagError('it takes a value that is not empty')
   return value.trim()
@@ -212,8 +201,11 @@ function headerName(value: string): string {
 }
 
 function method(value: string): string {
-  if (!/^[A-Za-z]{1,20}$/.test(value)) throw new FlagError('it takes methods such as POST')
-  return value.toUpperCase()
+  const name = value.toUpperCase()
+  if (!/^[A-Z]{1,20}$/.test(name)) throw new FlagError('it takes methods such as POST')
+  // Their answers have no body that a retry could get, or another meaning at every hop.
+  if (['HEAD', 'CONNECT', 'TRACE'].includes(name)) throw new FlagError(`${name} calls have nothing to keep`)
+  return name
 }
 
 function statusRange(value: string): StatusRange {
@@ -229,16 +221,6 @@ function tenant(value: string): TenantMode {
   if (value === 'credential' || value === 'none') return { kind: value }
   if (value.startsWith('header:')) return { kind: 'header', name: headerName(value.slice('header:'.length)) }
   throw new FlagError('it takes credential, header:NAME or none')
-}
-
-function upstream(value: string): UpstreamTarget {
-  const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw new FlagError('it takes an http or https URL such as https://api.example.com')
-  }
-  if (url.username !== '' || url.password !== '') throw new FlagError('it takes a URL without user and password')
-  if (url.search !== '' || url.hash !== '') throw new FlagError('it takes a URL without query and fragment')
-  return { name: 'default', origin: url.origin, basePath: url.pathname.replace(/\/+$/, '') }
 }
 
 /** `host` as it stands in a URL. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { codingsOf } from 'retrysafe/internal/fingerprint/content-coding'
 import { connectionTokens, headerNames } from 'retrysafe/internal/protocol/headers'
 import { headerNameOf } from './header-names.ts'
 import { mediaTypeOf } from './request-head.ts'
@@ -13,8 +14,12 @@ export interface AnswerHead {
   readonly mediaType: string
   readonly contentEncoding: string | undefined
   readonly contentLength: number | undefined
+  /** Its status says that no body follows, whatever its headers announce. */
+  readonly isBodiless: boolean
   /** Nothing but the end of the connection says where the body ends, so nobody can tell whether it is whole. */
   readonly endsByClose: boolean
+  /** Another than `chunked`: nobody here can take it off, and nobody behind us would know of it. */
+  readonly unknownTransferCoding: string | undefined
   readonly retryAfter: { retryAfter: string | undefined; retryAfterMs: string | undefined }
 }
 
@@ -26,16 +31,18 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const rawName = text(raw[at])
     const value = text(raw[at + 1])
-    const { name, hopByHop, ours, replayable: isKept } = headerNameOf(rawName)
-    if (hopByHop || ours || dropped.has(name)) continue
+    const { name, hopByHop, ours, slot, replayable: isKept } = headerNameOf(rawName)
+    // Without its type or encoding nobody could read the body: those go on, whatever `Connection` names.
+    if (hopByHop || ours || (slot === -1 && dropped.has(name))) continue
     if (name === 'content-length' || name === headerNames.age) continue
     headers.push(rawName, value)
     if (isKept) replayable.push(rawName, value)
   }
-  const bodiless = status === 204 || status === 304
+  const transferCoding = all(parsed['transfer-encoding'])?.trim().toLowerCase()
+  const isBodiless = status === 204 || status === 304
   const length = first(parsed['content-length'])
   const announced = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined
-  const contentLength = bodiless ? 0 : announced
+  const contentLength = isBodiless ? 0 : announced
   return {
     status,
     headers,
@@ -43,7 +50,9 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
     mediaType: mediaTypeOf(first(parsed['content-type'])),
     contentEncoding: contentLength === 0 ? undefined : encodingOf(all(parsed['content-encoding'])),
     contentLength,
-    endsByClose: contentLength === undefined && !isChunked(parsed),
+    isBodiless,
+    endsByClose: contentLength === undefined && transferCoding === undefined,
+    unknownTransferCoding: transferCoding === 'chunked' ? undefined : transferCoding,
     retryAfter: { retryAfter: first(parsed['retry-after']), retryAfterMs: first(parsed['retry-after-ms']) },
   }
 }
@@ -56,17 +65,13 @@ export function decodedHead(head: AnswerHead): AnswerHead {
 
 /** Lower case; absent for `identity`, which is none. */
 function encodingOf(value: string | undefined): string | undefined {
-  const encoding = value?.trim().toLowerCase()
-  return encoding === '' || encoding === 'identity' ? undefined : encoding
+  const codings = value === undefined ? [] : codingsOf(value)
+  return codings.length === 0 ? undefined : codings.join(', ')
 }
 
 /** Header bytes as they are: Latin-1 keeps each of them. */
 function text(bytes: unknown): string {
   return Buffer.isBuffer(bytes) ? bytes.toString('latin1') : String(bytes)
-}
-
-function isChunked(parsed: IncomingHttpHeaders): boolean {
-  return /^chunked$/i.test(all(parsed['transfer-encoding']) ?? '')
 }
 
 /** Several lines of one header are one list. */

@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { Dispatcher } from 'undici'
 import { type AnswerHead, readAnswerHead } from './answer-head.ts'
-import { failureOf, type UpstreamFailure } from './upstream.ts'
+import { ContentDecoder, isDecodable } from './content-decoder.ts'
+import { failureOf, type UpstreamFailure, type UpstreamHandler } from './upstream.ts'
 
 /** Who takes an answer in. */
 export interface AnswerSink {
@@ -16,16 +15,23 @@ export interface AnswerSink {
 }
 
 /** Takes one answer from the upstream to its sink: heads read, bodies decoded where asked, failures told apart. */
-export class AnswerIntake implements Dispatcher.DispatchHandler {
+export class AnswerIntake implements UpstreamHandler {
   readonly #sink: AnswerSink
   #controller: Dispatcher.DispatchController | undefined
-  #encoding: string | undefined
-  #decoder: Transform | undefined
+  #decoder: ContentDecoder | undefined
+  #head: AnswerHead | undefined
   #stopped = false
+  #received = false
   #ended = false
 
   constructor(sink: AnswerSink) {
     this.#sink = sink
+  }
+
+  /** The coding of an answer that nobody here can decode: such an answer is not recorded. */
+  get unknownCoding(): string | undefined {
+    const coding = this.#head?.contentEncoding
+    return coding === undefined || isDecodable(coding) ? undefined : coding
   }
 
   /** Goes on after `data` has answered false. */
@@ -37,7 +43,11 @@ export class AnswerIntake implements Dispatcher.DispatchHandler {
   /** Ends the call; the sink is told as of a cut. */
   stop(): void {
     this.#stopped = true
-    this.#controller?.abort(new Error('the call was stopped'))
+    this.#decoder?.destroy()
+    const error = new Error('the call was stopped')
+    // What has come whole and is still being decoded cannot be aborted any more.
+    if (this.#received) this.#end(failureOf(error, true))
+    else this.#controller?.abort(error)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -46,68 +56,52 @@ export class AnswerIntake implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
+    // 1xx: the real one is still to come (RFC 9110 §15.2).
     if (status < 200) return
     const head = readAnswerHead(status, controller.rawHeaders, parsed)
-    if (this.#sink.head(head) === 'decode') this.#encoding = head.contentEncoding
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    // Opened at the first byte: an empty body is no broken encoding.
-    if (this.#encoding !== undefined) this.#decoder ??= this.#openDecoder(this.#encoding)
-    const decoder = this.#decoder
-    if (decoder === undefined) {
-      if (!this.#sink.data(chunk)) controller.pause()
-    } else if (!decoder.write(chunk)) {
-      controller.pause()
-      decoder.once('drain', () => controller.resume())
+    if (head.unknownTransferCoding !== undefined) {
+      return controller.abort(Object.assign(new Error(), { code: 'unknown Transfer-Encoding' }))
+    }
+    this.#head = head
+    if (this.#sink.head(head) === 'decode' && head.contentEncoding !== undefined) {
+      this.#decoder = this.#openDecoder(head.contentEncoding, controller)
     }
   }
 
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const hasRoom = this.#decoder === undefined ? this.#sink.data(chunk) : this.#decoder.write(chunk)
+    if (!hasRoom) controller.pause()
+  }
+
   onResponseEnd(): void {
+    this.#received = true
     if (this.#decoder === undefined) this.#end(undefined)
     else this.#decoder.end()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    // What a length says of a body that such an answer never has is allowed (RFC 9110 §8.6); undici misses the body.
+    if (this.#head?.isBodiless && Reflect.get(error, 'code') === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+      return this.onResponseEnd()
+    }
     this.#decoder?.destroy()
     this.#end(failureOf(error, this.#controller !== undefined))
   }
 
-  #openDecoder(encoding: string): Transform | undefined {
-    const decoder = decoderOf(encoding)
-    decoder?.on('data', (bytes: Buffer) => {
-      if (!this.#sink.data(bytes)) decoder.pause()
-    })
-    decoder?.on('end', () => this.#end(undefined))
-    decoder?.on('error', error => {
-      this.#end(failureOf(error, true))
-      this.stop()
-    })
-    return decoder
+  #openDecoder(contentEncoding: string, controller: Dispatcher.DispatchController): ContentDecoder {
+    const sink = {
+      data: (bytes: Buffer) => this.#sink.data(bytes),
+      end: (error: Error | undefined) => {
+        this.#end(error === undefined ? undefined : failureOf(error, true))
+        if (error !== undefined) this.stop()
+      },
+    }
+    return new ContentDecoder(contentEncoding, sink, () => controller.resume())
   }
 
   #end(failure: UpstreamFailure | undefined): void {
     if (this.#ended) return
     this.#ended = true
     this.#sink.end(failure)
-  }
-}
-
-/** Encodings that an upstream may use although it was asked for none. */
-export function isDecodable(contentEncoding: string): boolean {
-  return ['gzip', 'x-gzip', 'deflate', 'br'].includes(contentEncoding)
-}
-
-function decoderOf(contentEncoding: string): Transform | undefined {
-  switch (contentEncoding) {
-    case 'gzip':
-    case 'x-gzip':
-      return createGunzip()
-    case 'deflate':
-      return createInflate()
-    case 'br':
-      return createBrotliDecompress()
-    default:
-      return undefined
   }
 }

@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { Follower } from 'retrysafe/internal/engine/follower'
 import type { Replay } from 'retrysafe/internal/engine/replay'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
+import { discard } from './incoming.ts'
 
 /** What one response says about its key. */
 export interface KeyNotice {
@@ -20,19 +22,26 @@ function noticeHeaders(notice: KeyNotice | undefined): string[] {
   return replayed ? ['Idempotent-Replayed', 'true', ...headers] : headers
 }
 
-/** @param until the connection may end then; the client has the whole refusal before */
-export function sendProblem(
-  response: ServerResponse,
-  problem: Problem,
-  notice?: KeyNotice,
-  until?: Promise<void>,
-): void {
+/**
+ * Refuses. The client has the whole refusal at once; the connection goes on, or ends, when the rest of its request has
+ * gone by.
+ */
+export function sendProblem(response: ServerResponse, problem: Problem, notice?: KeyNotice): void {
   if (response.headersSent || response.destroyed) return
-  const { status, headers, body } = problemAnswer(problem)
-  response.writeHead(status, [...headers, ...noticeHeaders(notice)])
-  if (until === undefined) return void response.end(body)
+  const { status, title, headers, body } = problemAnswer(problem)
+  response.writeHead(status, title, [...headers, ...noticeHeaders(notice)])
+  if (response.req.complete) return void response.end(body)
+  refused.add(response)
   response.write(body)
-  void until.then(() => response.end())
+  void discard(response.req, processSurroundings.timers).then(() => response.end())
+}
+
+/** Refusals that are out, whole, and wait for their request to go by. */
+const refused = new WeakSet<ServerResponse>()
+
+/** Nothing more has to be written for it: its connection may end in good order. */
+export function isRefused(response: ServerResponse): boolean {
+  return refused.has(response)
 }
 
 /** Begins an answer of an upstream. `lengthBytes`: when it is known; else it goes in chunks, or ends with the connection. */

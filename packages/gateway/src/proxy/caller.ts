@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Identity } from 'retrysafe/internal/engine/identity'
-import { credentialParameter } from 'retrysafe/internal/fingerprint/query'
+import { credentialOf } from 'retrysafe/internal/fingerprint/query'
 import { type KeyReading, readKey } from 'retrysafe/internal/protocol/key'
 import type { TenantMode } from '../config/config.ts'
 import type { RequestHead } from './request-head.ts'
@@ -50,10 +50,4 @@ function tenantOn(connection: Socket, identity: Identity, credentials: readonly 
   const tenant = identity.tenantOf(credentials)
   lastTenants.set(connection, { credentials: joined, tenant })
   return tenant
-}
-
-function credentialOf(query: string): string | undefined {
-  if (!query.includes(`${credentialParameter}=`)) return undefined
-  const values = query.split('&').filter(parameter => parameter.startsWith(`${credentialParameter}=`))
-  return values.length === 0 ? undefined : values.join('&')
 }

@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { isRefused, type KeyNotice } from './caller-response.ts'
 
 /** The answers that are under way. */
 export class Exchanges {
-  /** Those whose request is still being taken in: nothing has begun for them. */
-  readonly uploading: Set<ServerResponse> = new Set()
+  /** Those whose request is still being taken in, with what a refusal says of their key: nothing has begun for them. */
+  readonly uploading: Map<ServerResponse, KeyNotice> = new Map()
   readonly #open = new Set<ServerResponse>()
   readonly #bySocket = new WeakMap<Socket, Set<ServerResponse>>()
   #idlers: (() => void)[] = []
@@ -25,9 +26,17 @@ export class Exchanges {
     return (this.#bySocket.get(socket)?.size ?? 0) > 0
   }
 
-  /** Bytes of an answer are out, and not all of them: nothing else may be written there. */
-  isMidAnswer(socket: Socket): boolean {
-    return [...(this.#bySocket.get(socket) ?? [])].some(response => response.headersSent)
+  /** The answer to a request whose body is still missing, and not because we would not take it. */
+  silentUpload(socket: Socket): ServerResponse | undefined {
+    const open = [...(this.#bySocket.get(socket) ?? [])]
+    return open.find(({ req, headersSent }) => !headersSent && !req.complete && !req.isPaused())
+  }
+
+  /** Whether bytes of an answer are out: then nothing else may be written there. `whole`: all of a refusal's are. */
+  answerOn(socket: Socket): 'none' | 'whole' | 'in part' {
+    const begun = [...(this.#bySocket.get(socket) ?? [])].filter(response => response.headersSent)
+    if (begun.length === 0) return 'none'
+    return begun.every(response => response.writableEnded || isRefused(response)) ? 'whole' : 'in part'
   }
 
   /** Resolves when nothing is under way. */

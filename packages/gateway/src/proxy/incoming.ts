@@ -1,61 +1,107 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { PassThrough } from 'node:stream'
 import type { Timers } from 'retrysafe/internal/engine/clock'
 
 export type BodyReading =
   | { kind: 'body'; bytes: Buffer }
   | { kind: 'too large'; lengthBytes: number }
+  | { kind: 'too slow'; lengthBytes: number }
   | { kind: 'left' }
 
 const empty = Buffer.alloc(0)
+/** For a body that is kept in memory, from its first bytes on: a client that sends byte after byte is cut off. */
+export const maxBodyMs = 300_000
 
-/** Takes the body in, once, up to `maxBytes`. What is announced as too large is not read at all. */
+/** Takes the body in, once, up to `maxBytes`. What is announced as too large is neither asked for nor read. */
 export function readBody(
   request: IncomingMessage,
+  response: ServerResponse,
   announcedBytes: number | undefined,
   maxBytes: number,
+  timers: Timers,
 ): Promise<BodyReading> {
   if (announcedBytes !== undefined && announcedBytes > maxBytes) {
     return Promise.resolve({ kind: 'too large', lengthBytes: announcedBytes })
   }
+  askForBody(request, response)
   return new Promise(resolve => {
     const chunks: Buffer[] = []
     let lengthBytes = 0
-    const onData = (chunk: Buffer): void => {
+    let timer: { cancel(): void } | undefined
+    const settle = (reading: BodyReading): void => {
+      timer?.cancel()
+      request.off('data', onData)
+      resolve(reading)
+    }
+    function onData(chunk: Buffer): void {
       chunks.push(chunk)
       lengthBytes += chunk.byteLength
-      if (lengthBytes <= maxBytes) return
-      request.off('data', onData)
-      request.pause()
-      resolve({ kind: 'too large', lengthBytes })
+      if (lengthBytes > maxBytes) {
+        request.pause()
+        settle({ kind: 'too large', lengthBytes })
+      } else if (lengthBytes !== announcedBytes) {
+        // Most bodies are here at once, and need none.
+        timer ??= timers.after(maxBodyMs, () => settle({ kind: 'too slow', lengthBytes }))
+      }
     }
     request.on('data', onData)
     request.on('end', () => {
       const [only, second] = chunks
-      resolve({ kind: 'body', bytes: second === undefined ? (only ?? empty) : Buffer.concat(chunks, lengthBytes) })
+      settle({ kind: 'body', bytes: second === undefined ? (only ?? empty) : Buffer.concat(chunks, lengthBytes) })
     })
     // Also after 'end'; then it is resolved already.
-    request.on('close', () => resolve({ kind: 'left' }))
+    request.on('close', () => settle({ kind: 'left' }))
   })
+}
+
+/**
+ * The body as a stream of its own: a failing upstream destroys the stream it reads, and the client still has its answer
+ * to get. What the upstream did not take of the body is let go by.
+ */
+export function streamBody(request: IncomingMessage, response: ServerResponse, timers: Timers): PassThrough {
+  askForBody(request, response)
+  const stream = new PassThrough()
+  stream.on('error', () => {})
+  stream.once('close', () => {
+    request.unpipe(stream)
+    if (!request.complete) void discard(request, timers)
+  })
+  request.once('close', () => {
+    if (!request.complete) stream.destroy(new Error('the client has left'))
+  })
+  return request.pipe(stream)
+}
+
+/** A client that waits to be asked sends its body only now, when it is wanted (RFC 9110 §10.1.1). */
+function askForBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.expect !== undefined && request.httpVersion === '1.1') response.writeContinue()
 }
 
 const discardBytes = 67_108_864
 const discardMs = 5_000
+const discardSilenceMs = 1_000
 
 /**
  * Lets the rest of a refused body go by for a while: a connection that is closed on unread bytes is reset, and the
- * refusal with it. A client that goes on and on is cut off.
+ * refusal with it. A client that goes on and on, or says nothing more, is cut off.
  */
 export function discard(request: IncomingMessage, timers: Timers): Promise<void> {
+  if (request.complete || request.destroyed) return Promise.resolve()
   let leftBytes = discardBytes
   return new Promise(resolve => {
-    const timer = timers.after(discardMs, () => request.destroy())
+    const cut = (): void => void request.destroy()
+    const whole = timers.after(discardMs, cut)
+    let silence = timers.after(discardSilenceMs, cut)
     const done = (): void => {
-      timer.cancel()
+      whole.cancel()
+      silence.cancel()
       resolve()
     }
     request.on('data', (chunk: Buffer) => {
       leftBytes -= chunk.byteLength
-      if (leftBytes < 0) request.destroy()
+      silence.cancel()
+      silence = timers.after(discardSilenceMs, cut)
+      if (leftBytes < 0) cut()
     })
     request.once('end', done)
     request.once('close', done)

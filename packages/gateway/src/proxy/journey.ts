@@ -6,22 +6,25 @@ import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import type { GatewayConfig } from '../config/config.ts'
+import { refusalOf } from './admission.ts'
 import { readCallersKey, readTenant } from './caller.ts'
 import { type KeyNotice, sendLive, sendProblem, sendReplay, sendWhole } from './caller-response.ts'
+import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
-import { discard, readBody } from './incoming.ts'
+import { readBody } from './incoming.ts'
 import { KeyedCall } from './keyed-call.ts'
 import { pass } from './pass.ts'
-import { missingTenant, problemOf, refuseDraining, refuseError } from './refusal.ts'
+import { missingTenant, problemOf, refuseDraining, refuseError, refuseSlow, unknownUpstream } from './refusal.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import { readTarget } from './target.ts'
-import type { Upstream } from './upstream.ts'
+import type { Route, Upstreams } from './upstreams.ts'
 
 export interface ProxyParts {
   readonly config: GatewayConfig
   readonly engine: Engine
-  readonly upstream: Upstream
+  readonly upstreams: Upstreams
+  readonly canonicalBodies: CanonicalBodies
   /** Callers without a credential are let in: only this machine can reach the listener. */
   readonly anonymous: boolean
   readonly exchanges: Exchanges
@@ -35,56 +38,89 @@ interface KeyedRequest {
   readonly response: ServerResponse
   readonly head: RequestHead
   readonly key: string
-  readonly path: string
+  readonly route: Route
+  /** Path and query as the upstream takes them. */
+  readonly target: string
   readonly body: Buffer
 }
 
-/** The way of a request: head, key, tenant, body, fingerprint, claim, and then by the claim's answer. */
+/** The way of a request: target, upstream, head, key, tenant, body, fingerprint, claim, and then by the claim's answer. */
 export async function travel(parts: ProxyParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { config, engine, upstream } = parts
-  const target = readTarget(request.url ?? '')
-  if (target.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: target.reason })
-  const { path, query } = target
+  const { config, engine } = parts
+  const url = request.url ?? ''
+  const asked = readTarget(url)
+  if (asked.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: asked.reason })
   const tenantHeader = config.tenant.kind === 'header' ? config.tenant.name : undefined
   const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
+  const refusal = refusalOf(request, head)
+  if (refusal !== undefined) return sendProblem(response, refusal)
+  const route = parts.upstreams.find(asked.path)
+  if (route === undefined) return sendProblem(response, unknownUpstream(parts.upstreams.prefixes))
+  const target = route.path + url.slice(asked.path.length)
   const reading = readCallersKey(head, config.keyHeaders)
   if (parts.isDraining()) {
     return refuseDraining(response, reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined)
   }
   if (!config.methods.has(request.method ?? '')) {
     const notice = reading.kind === 'key' ? noticeOf('bypassed', reading.key) : undefined
-    return pass(upstream, { request, response, head, notice })
+    return pass(route.upstream, { request, response, head, target, notice })
   }
   if (reading.kind === 'invalid') return sendProblem(response, { code: 'KEY_INVALID', detail: `${reading.reason}.` })
   if (reading.kind === 'absent') {
-    if (config.keyless === 'pass') return pass(upstream, { request, response, head, notice: undefined })
+    if (config.keyless === 'pass') return pass(route.upstream, { request, response, head, target, notice: undefined })
     return sendProblem(response, { code: 'KEY_MISSING', detail: `Send ${config.keyHeaders[0]} (--keyless require).` })
   }
   const { key } = reading
-  const tenant = readTenant(engine.identity, config.tenant, head, query, parts.anonymous, request.socket)
+  const tenant = readTenant(engine.identity, config.tenant, head, asked.query, parts.anonymous, request.socket)
   if (tenant === undefined)
     return refuse(response, key, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) })
+  const body = await takeBody(parts, request, response, head, key)
+  if (body === undefined) return
+  await serveKeyed(parts, { request, response, head, key, route, target, body }, tenant, asked.query)
+}
 
-  parts.exchanges.uploading.add(response)
-  const body = await readBody(request, head.contentLength, config.maxRequestBytes)
-  parts.exchanges.uploading.delete(response)
-  // Left, or refused meanwhile because of a shutdown.
-  if (body.kind === 'left' || response.headersSent) return
-  if (body.kind === 'too large') {
-    const detail = `${body.lengthBytes} bytes > ${config.maxRequestBytes} (--max-request).`
-    const gone = discard(request, processSurroundings.timers)
-    return sendProblem(response, { code: 'BODY_TOO_LARGE', detail }, noticeOf('refused', key), gone)
+/** `undefined`: the client has left, or has been refused, also because of a shutdown. */
+async function takeBody(
+  { config, exchanges }: ProxyParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  head: RequestHead,
+  key: string,
+): Promise<Buffer | undefined> {
+  exchanges.uploading.set(response, noticeOf('refused', key))
+  const { timers } = processSurroundings
+  const body = await readBody(request, response, head.contentLength, config.maxRequestBytes, timers)
+  exchanges.uploading.delete(response)
+  if (response.headersSent) return undefined
+  switch (body.kind) {
+    case 'body':
+      return body.bytes
+    case 'left':
+      return undefined
+    case 'too slow':
+      refuseSlow(response, noticeOf('refused', key))
+      return undefined
+    case 'too large': {
+      const detail = `${body.lengthBytes} bytes > ${config.maxRequestBytes} (--max-request).`
+      refuse(response, key, { code: 'BODY_TOO_LARGE', detail })
+      return undefined
+    }
   }
-  const keyed: KeyedRequest = { request, response, head, key, path, body: body.bytes }
-  const { mediaType, contentEncoding, counted } = head
+}
+
+async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string, query: string): Promise<void> {
+  const { config, engine } = parts
+  const { request, response, head, key, route, body } = keyed
+  const { mediaType, parameters, contentEncoding, counted } = head
   const method = request.method ?? 'POST'
   const call = new KeyedCall({
     config,
     fingerprintKey: engine.identity.fingerprintKey,
-    upstream: upstream.name,
+    canonicalBodies: parts.canonicalBodies,
+    upstream: route.upstream.name,
     tenant,
     key,
-    input: { method, path, query, headers: counted, mediaType, contentEncoding, body: body.bytes },
+    input: { method, path: route.path, query, headers: counted, mediaType, parameters, contentEncoding, body },
     waitMs: waitBoundMs(head.wait, config.waitMs),
     response,
   })
@@ -117,7 +153,7 @@ async function perform(parts: ProxyParts, keyed: KeyedRequest, call: KeyedCall):
         return sendLive(response, follower, follower.head.headers, noticeOf('joined', key))
       }
       case 'refused':
-        return refuse(response, key, problemOf(entry.refusal))
+        return refuse(response, key, problemOf(entry.refusal, call.comparedAs))
       case 'none':
         return serveOwn(keyed, lost?.own)
       case 'left':
@@ -131,7 +167,8 @@ async function run(
   keyed: KeyedRequest,
   attempt: Attempt,
 ): Promise<{ kind: 'served' } | { kind: 'not begun' } | Extract<RunResult, { kind: 'lost' }>> {
-  const { response, request, head, path, body } = keyed
+  const { response, request, head, route, target, body } = keyed
+  const { upstream } = route
   const notice = noticeOf('executed', keyed.key)
   const begun = await attempt.begin().catch(error => {
     // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
@@ -144,13 +181,14 @@ async function run(
     attempt,
     response,
     notice,
-    path,
+    path: upstream.basePath + route.path,
     recordStatus,
     surroundings: processSurroundings,
   })
   const headers = ['Accept-Encoding', 'identity', ...head.forward]
-  parts.upstream.send({ method: request.method ?? 'POST', target: request.url ?? '/', headers, body }, intake)
+  upstream.send({ method: request.method ?? 'POST', target, headers, body }, intake)
   const served = await result
+  if (intake.unknownCoding !== undefined) upstream.noteCoding(intake.unknownCoding)
   if (served.kind !== 'recording') return served
   await sendLive(response, served.follower, served.head.headers, notice)
   return { kind: 'served' }

@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http'
 import type { Call } from 'retrysafe/internal/engine/claim'
 import { storeKey } from 'retrysafe/internal/engine/identity'
 import type { CrashPolicy, RecordLabel, StoreKey } from 'retrysafe/internal/engine/record'
+import { bodyForm, type CanonicalBody } from 'retrysafe/internal/fingerprint/canonical-body'
+import { codingsOf } from 'retrysafe/internal/fingerprint/content-coding'
 import {
   canonicalFingerprint,
   type Fingerprint,
@@ -10,11 +12,13 @@ import {
 } from 'retrysafe/internal/fingerprint/fingerprint'
 import type { KeyedHash } from 'retrysafe/internal/fingerprint/keyed-hash'
 import type { GatewayConfig } from '../config/config.ts'
+import type { CanonicalBodies } from './canonical-bodies.ts'
 
 /** What of a request with a key makes its call. */
 export interface KeyedCallTerms {
   readonly config: GatewayConfig
   readonly fingerprintKey: KeyedHash
+  readonly canonicalBodies: CanonicalBodies
   readonly upstream: string
   readonly tenant: string
   readonly key: string
@@ -33,15 +37,20 @@ export class KeyedCall implements Call {
   readonly maxAttempts: number
   readonly waitMs: number
   readonly label: RecordLabel
+  /** A boundary is new at every retry, and a compressor may put a time into its head: then raw forms never agree. */
+  readonly canonicalFirst: boolean
   /** Set once a run has lost its record: it joins whoever has it, and runs no second time. */
   mayRun = true
   readonly #fingerprintKey: KeyedHash
   readonly #input: FingerprintInput
   readonly #response: ServerResponse
-  #canonical: Fingerprint | undefined
+  readonly #canonicalBodies: CanonicalBodies
+  #canonical: Fingerprint | Promise<Fingerprint> | undefined
+  #comparedAs: string | undefined
   #gone: AbortController | undefined
 
-  constructor({ config, fingerprintKey, upstream, tenant, key, input, waitMs, response }: KeyedCallTerms) {
+  constructor(terms: KeyedCallTerms) {
+    const { config, fingerprintKey, canonicalBodies, upstream, tenant, key, input, waitMs, response } = terms
     this.key = storeKey(tenant, upstream, key)
     this.raw = rawFingerprint(fingerprintKey, input)
     this.leaseMs = config.leaseMs
@@ -51,14 +60,27 @@ export class KeyedCall implements Call {
     this.waitMs = waitMs
     const { method, path } = input
     this.label = { key, operation: upstream, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
+    this.canonicalFirst = bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0
     this.#fingerprintKey = fingerprintKey
+    this.#canonicalBodies = canonicalBodies
     this.#input = input
     this.#response = response
   }
 
-  readonly canonical = (): Fingerprint => {
-    this.#canonical ??= canonicalFingerprint(this.#fingerprintKey, this.#input)
+  readonly canonical = (): Fingerprint | Promise<Fingerprint> => {
+    if (this.#canonical === undefined) {
+      const body = this.#canonicalBodies.of(this.#input)
+      this.#canonical = body instanceof Promise ? body.then(made => this.#fingerprint(made)) : this.#fingerprint(body)
+    }
     return this.#canonical
+  }
+
+  /**
+   * Why the body counts by its bytes as sent, for the caller to read: it is not what it claims to be. `undefined` where
+   * it has been read, or nobody has asked yet.
+   */
+  get comparedAs(): string | undefined {
+    return this.#comparedAs
   }
 
   /** Fires when the caller has left. */
@@ -70,5 +92,10 @@ export class KeyedCall implements Call {
       else this.#response.on('close', () => gone.abort())
     }
     return this.#gone.signal
+  }
+
+  #fingerprint(body: CanonicalBody): Fingerprint {
+    this.#comparedAs = body.kind === 'as sent' ? body.reason : undefined
+    return canonicalFingerprint(this.#fingerprintKey, this.#input, body)
   }
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { PassThrough, pipeline } from 'node:stream'
+import { PassThrough } from 'node:stream'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { AnswerHead } from './answer-head.ts'
 import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
 import { type KeyNotice, sendProblem } from './caller-response.ts'
-import { readBody } from './incoming.ts'
-import { problemOfFailure } from './refusal.ts'
+import { readBody, streamBody } from './incoming.ts'
+import { problemOfFailure, refuseSlow } from './refusal.ts'
 import { Relay } from './relay.ts'
 import type { RequestHead } from './request-head.ts'
 import type { Upstream, UpstreamFailure, UpstreamRequest } from './upstream.ts'
@@ -16,15 +17,17 @@ export interface PassedRequest {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly head: RequestHead
+  /** Path and query, as the upstream takes them. */
+  readonly target: string
   /** Set when the request carries a key that does not count here. */
   readonly notice: KeyNotice | undefined
 }
 
 /** Hands a request through as if we were not there: nothing is stored, and a client that leaves cancels it. */
 export async function pass(upstream: Upstream, passed: PassedRequest): Promise<void> {
-  const { request, head } = passed
-  const body = await bodyOf(request, head)
-  if (body === 'left') return
+  const { request, head, target } = passed
+  const body = await bodyOf(passed)
+  if (body === 'gone') return
   const headers = [...head.forward]
   if (head.acceptEncoding !== undefined) headers.push('Accept-Encoding', head.acceptEncoding)
   if (body instanceof PassThrough && head.contentLength !== undefined) {
@@ -32,22 +35,20 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
   }
   return new Promise(resolve => {
     const { intake } = new PassSink(passed, resolve)
-    upstream.send({ method: request.method ?? 'GET', target: request.url ?? '/', headers, body }, intake)
+    upstream.send({ method: request.method ?? 'GET', target, headers, body }, intake)
   })
 }
 
-async function bodyOf(request: IncomingMessage, head: RequestHead): Promise<UpstreamRequest['body'] | 'left'> {
-  const { contentLength } = head
-  if (contentLength === undefined && request.headers['transfer-encoding'] === undefined) return null
+/** `gone`: the client has left, or has been refused. */
+async function bodyOf({ request, response, head, notice }: PassedRequest): Promise<UpstreamRequest['body'] | 'gone'> {
+  const { contentLength, transferEncoding } = head
+  const { timers } = processSurroundings
+  if (contentLength === undefined && transferEncoding === undefined) return null
   if (contentLength === 0) return request.method === 'GET' || request.method === 'HEAD' ? null : ''
-  if (contentLength === undefined || contentLength > wholeBytes) {
-    // Through a stream of its own: a failing upstream destroys the stream it reads, and the client waits for our 502.
-    const stream = new PassThrough()
-    pipeline(request, stream, () => {})
-    return stream
-  }
-  const reading = await readBody(request, contentLength, wholeBytes)
-  return reading.kind === 'body' ? reading.bytes : 'left'
+  if (contentLength === undefined || contentLength > wholeBytes) return streamBody(request, response, timers)
+  const reading = await readBody(request, response, contentLength, wholeBytes, timers)
+  if (reading.kind === 'too slow') refuseSlow(response, notice)
+  return reading.kind === 'body' ? reading.bytes : 'gone'
 }
 
 class PassSink implements AnswerSink {

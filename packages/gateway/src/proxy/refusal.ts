@@ -23,20 +23,41 @@ export function refuseDraining(response: ServerResponse, notice: KeyNotice | und
   sendProblem(response, { code: 'DRAINING', detail: 'This gateway is shutting down.', retryAfterMs: 1_000 }, notice)
 }
 
+/** The client stopped sending, or sends too slowly; its connection ends with this answer. */
+export function refuseSlow(response: ServerResponse, notice: KeyNotice | undefined): void {
+  response.shouldKeepAlive = false
+  sendProblem(
+    response,
+    { code: 'BODY_TIMEOUT', detail: 'The body did not come in time; nothing was kept of it.' },
+    notice,
+  )
+}
+
 export function missingTenant(tenant: TenantMode): string {
   if (tenant.kind === 'header') return `The header ${tenant.name}, which names the tenant, is missing.`
   return 'Send the credential that the upstream takes (Authorization, x-api-key, api-key, x-goog-api-key or ?key=).'
 }
 
-/** What the engine refused, in words for the caller. */
-export function problemOf(refusal: Refusal): Problem {
+/** @param prefixes how the paths begin that are served */
+export function unknownUpstream(prefixes: string): Problem {
+  return {
+    code: 'UPSTREAM_UNKNOWN',
+    detail: `No upstream serves this path; those that are served begin with ${prefixes}.`,
+  }
+}
+
+/**
+ * What the engine refused, in words for the caller.
+ *
+ * @param comparedAs why the body counts by its bytes as sent
+ */
+export function problemOf(refusal: Refusal, comparedAs: string | undefined): Problem {
   switch (refusal.code) {
-    case 'KEY_REUSED':
-      return {
-        code: 'KEY_REUSED',
-        detail:
-          'This key was used with another payload. Use a new key for a new request, and the same body for a retry.',
-      }
+    case 'KEY_REUSED': {
+      const advice = 'Use a new key for a new request, and the same body for a retry.'
+      const why = comparedAs === undefined ? '' : ` This body counts by its bytes as sent: ${comparedAs}.`
+      return { code: 'KEY_REUSED', detail: `This key was used with another payload. ${advice}${why}` }
+    }
     case 'OUTCOME_UNKNOWN':
       return {
         code: 'OUTCOME_UNKNOWN',

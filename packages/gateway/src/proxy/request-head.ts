@@ -14,40 +14,57 @@ export interface RequestHead {
   /** Headers that make it another request, `name: value`, sorted. */
   readonly counted: readonly string[]
   readonly mediaType: string
+  /** What follows it in Content-Type, as sent. */
+  readonly parameters: string
   readonly contentEncoding: string
   readonly contentLength: number | undefined
+  readonly transferEncoding: string | undefined
+  /** Several lines are a list with commas; a host cannot have one. */
+  readonly host: string | undefined
+  readonly upgrade: string | undefined
+  readonly expect: string | undefined
   readonly tenantHeader: string | undefined
   readonly wait: WaitHeaders
 }
 
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const
 
-/** Versions, betas and organisations: they change what the same body means. */
-const countedHeaders = new Set([
-  'anthropic-version',
-  'anthropic-beta',
-  'openai-beta',
-  'openai-organization',
-  'openai-project',
-  'openai-version',
-  'api-version',
-  'x-api-version',
-  'x-goog-user-project',
+/**
+ * Versions, betas, organisations, and models that stand in a header: they change what the same body means. `list`: a set
+ * of names, in any order.
+ */
+const countedHeaders: ReadonlyMap<string, 'value' | 'list'> = new Map([
+  ['anthropic-version', 'value'],
+  ['anthropic-beta', 'list'],
+  ['anthropic-workspace-id', 'value'],
+  ['openai-beta', 'list'],
+  ['openai-organization', 'value'],
+  ['openai-project', 'value'],
+  ['openai-version', 'value'],
+  ['api-version', 'value'],
+  ['x-api-version', 'value'],
+  ['x-goog-user-project', 'value'],
+  // What the Vercel AI SDK sends to its gateway: there the model is not in the body.
+  ['ai-model-id', 'value'],
+  ['ai-language-model-id', 'value'],
+  ['ai-language-model-streaming', 'value'],
 ])
 
 /** Set anew for the way to the upstream. */
 const replaced = new Set(['host', 'content-length', 'expect', 'accept-encoding'])
 
-/** @param names lower case: the headers that may carry a key, and the one that names the tenant */
-export function readRequestHead(
-  rawHeaders: readonly string[],
-  names: { keys: readonly string[]; tenant: string | undefined },
-): RequestHead {
+/** Lower case: the headers that may carry a key, and the one that names the tenant. */
+export interface HeaderRoles {
+  readonly keys: readonly string[]
+  readonly tenant: string | undefined
+}
+
+export function readRequestHead(rawHeaders: readonly string[], names: HeaderRoles): RequestHead {
   const values: (string | undefined)[] = Array(readNames.length).fill(undefined)
   let tenantHeader: string | undefined
   const forward: string[] = []
   const keyLines = new Map<string, string[]>()
-  const counted: string[] = []
+  const counted = new Map<string, string>()
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const rawName = rawHeaders[at] ?? ''
     const value = rawHeaders[at + 1] ?? ''
@@ -55,7 +72,7 @@ export function readRequestHead(
     if (slot !== -1) values[slot] = joined(values[slot], value)
     if (name === names.tenant) tenantHeader = joined(tenantHeader, value)
     if (names.keys.includes(name)) addLine(keyLines, name, value)
-    if (countedHeaders.has(name)) counted.push(`${name}: ${value}`)
+    if (countedHeaders.has(name)) counted.set(name, joined(counted.get(name), value))
     if (!hopByHop && !ours && !replaced.has(name)) forward.push(rawName, value)
   }
   const read = (name: ReadName): string | undefined => values[readNames.indexOf(name)]
@@ -65,14 +82,19 @@ export function readRequestHead(
     if (value !== undefined) credentials.push(`${name}=${value}`)
   }
   return {
-    forward: withoutNames(forward, connectionTokens(read('connection'))),
+    forward: withoutNames(forward, connectionTokens(read('connection')), names),
     acceptEncoding: read('accept-encoding'),
     keyLines,
     credentials,
-    counted: counted.length > 1 ? counted.sort() : counted,
+    counted: counted.size === 0 ? [] : countedLines(counted),
     mediaType: mediaTypeOf(read('content-type')),
+    parameters: parametersOf(read('content-type')),
     contentEncoding: (read('content-encoding') ?? '').toLowerCase(),
     contentLength: lengthOf(read('content-length')),
+    transferEncoding: read('transfer-encoding'),
+    host: read('host'),
+    upgrade: read('upgrade'),
+    expect: read('expect'),
     tenantHeader,
     wait: {
       retrysafeWait: read('retrysafe-wait'),
@@ -81,6 +103,19 @@ export function readRequestHead(
       stainlessReadTimeout: read('x-stainless-read-timeout'),
     },
   }
+}
+
+function countedLines(values: ReadonlyMap<string, string>): string[] {
+  const lines = Array.from(values, ([name, value]) =>
+    countedHeaders.get(name) === 'list' ? `${name}: ${namesIn(value).join()}` : `${name}: ${value}`,
+  )
+  return lines.length > 1 ? lines.sort() : lines
+}
+
+/** The names in a list, each once, in order. */
+function namesIn(list: string): string[] {
+  const names = list.split(',').map(name => name.trim())
+  return [...new Set(names.filter(name => name !== ''))].sort()
 }
 
 /** Several lines of one header are one list (RFC 9110 §5.3). */
@@ -94,9 +129,14 @@ function addLine(lines: Map<string, string[]>, name: string, value: string): voi
   else before.push(value)
 }
 
-function withoutNames(headers: string[], dropped: ReadonlySet<string>): string[] {
+/** What says whose request it is, or what it means, goes upstream even if `Connection` names it: nobody strips that. */
+function withoutNames(headers: string[], dropped: ReadonlySet<string>, names: HeaderRoles): string[] {
   if (dropped.size === 0) return headers
-  return headers.filter((_, at) => !dropped.has((headers[at & ~1] ?? '').toLowerCase()))
+  return headers.filter((_, at) => {
+    const { name, slot } = headerNameOf(headers[at & ~1] ?? '')
+    if (!dropped.has(name) || slot !== -1) return true
+    return countedHeaders.has(name) || names.keys.includes(name) || name === names.tenant
+  })
 }
 
 /** Without parameters, lower case. */
@@ -104,6 +144,11 @@ export function mediaTypeOf(contentType: string | undefined): string {
   if (contentType === undefined) return ''
   const end = contentType.indexOf(';')
   return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
+}
+
+function parametersOf(contentType: string | undefined): string {
+  const begin = contentType?.indexOf(';') ?? -1
+  return begin === -1 ? '' : (contentType?.slice(begin) ?? '')
 }
 
 function lengthOf(contentLength: string | undefined): number | undefined {

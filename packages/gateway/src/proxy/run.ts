@@ -10,8 +10,9 @@ import { parseRetryAfter } from 'retrysafe/internal/protocol/seconds'
 import { type AnswerWatcher, isStream, selectWatcher, type Verdict } from 'retrysafe/providers'
 import type { StatusRange } from '../config/config.ts'
 import { type AnswerHead, decodedHead } from './answer-head.ts'
-import { AnswerIntake, type AnswerSink, isDecodable } from './answer-intake.ts'
+import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
 import { breakOff, type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
+import { isDecodable } from './content-decoder.ts'
 import { outcomeUnknown, problemOfFailure } from './refusal.ts'
 import { Relay } from './relay.ts'
 import type { UpstreamFailure } from './upstream.ts'
@@ -20,7 +21,7 @@ import type { UpstreamFailure } from './upstream.ts'
 const plainBytes = 262_144
 /** JSON without a length may be a plain answer or a stream: it waits so long to turn out to be short. */
 const plainMs = 250
-/** After its terminal event a stream has nothing more to say; who does not close it is not waited for. */
+/** After its terminal event or an error a stream has nothing more to say; who does not close it is not waited for. */
 const lingerMs = 1_000
 /** The end of an unrecorded answer waits for its release, so that the next retry finds the key free; but not for ever. */
 const releaseWaitMs = 1_000
@@ -151,7 +152,7 @@ export class Run implements AnswerSink {
     const beforeBytes = recording.tail.lengthBytes
     watcher.write(bytes)
     if (beforeBytes + bytes.byteLength > plainBytes) this.#goLive(phase)
-    if (watcher.terminalAtBytes !== undefined) this.#linger()
+    if (watcher.isOver) this.#linger()
     if (phase.live) {
       const isLast = head.contentLength !== undefined && beforeBytes + bytes.byteLength >= head.contentLength
       recording.hold(

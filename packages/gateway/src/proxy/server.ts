@@ -1,16 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { type ProblemCode, problemAnswer } from 'retrysafe/internal/protocol/problem'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
+import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
 import { sendProblem } from './caller-response.ts'
 import { Exchanges } from './exchanges.ts'
 import { type ProxyParts, travel } from './journey.ts'
-import { refuseDraining, refuseError } from './refusal.ts'
+import { refuseDraining, refuseError, refuseSlow } from './refusal.ts'
 
 const maxHeaderBytes = 65_536
 /** Longer than the clients' and load balancers' own, so that they close idle connections, not we under their feet. */
 const keepAliveMs = 75_000
-/** A client that takes in nothing of its answer for so long is taken to be gone. */
+/** A client that takes in nothing of its answer, or sends nothing of its body, for so long is taken to be gone. */
 const stalledMs = 120_000
+const headMs = 60_000
+/** What a connection may still say after it has been refused. */
+const lastWordsMs = 5_000
 
 /** The proxy listener. `drain` refuses new requests from then on. */
 export interface ProxyListener {
@@ -43,43 +47,92 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
     response.writeHead(status, { 'Content-Type': 'text/plain' }).end(status === 200 ? 'ok\n' : 'draining\n')
   }
 
-  const server = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: keepAliveMs }, serve)
+  const server = createServer(
+    {
+      maxHeaderSize: maxHeaderBytes,
+      keepAliveTimeout: keepAliveMs,
+      headersTimeout: headMs,
+      // Not the whole request: a large body that is passed through may take its time, as long as it goes on.
+      requestTimeout: 0,
+      requireHostHeader: false,
+    },
+    serve,
+  )
+  server.maxHeadersCount = 0
   server.timeout = stalledMs
+  // Not asked for its body before it is known that the body is wanted.
+  server.on('checkContinue', serve)
+  server.on('checkExpectation', serve)
+  server.on('connect', (_, socket) => answerOnSocket(socket as Socket, tunnelRefusal))
   // With this listener Node closes no silent connection by itself: idle ones are ours to close. A busy one may be silent
   // for as long as the upstream is, but not while its own client takes nothing in.
   server.on('timeout', socket => {
-    if (!exchanges.isAnswering(socket) || socket.writableLength > 0) socket.destroy()
+    const upload = exchanges.silentUpload(socket)
+    if (upload !== undefined) refuseSlow(upload, exchanges.uploading.get(upload))
+    else if (!exchanges.isAnswering(socket) || socket.writableLength > 0) socket.destroy()
   })
   server.on('clientError', (error, socket) => {
     const connection = socket as Socket
-    // Written behind the bytes of another answer, a refusal would pass for its end.
-    if (exchanges.isMidAnswer(connection)) connection.resetAndDestroy()
-    else answerBadRequest(error, connection)
+    switch (exchanges.answerOn(connection)) {
+      case 'none':
+        return answerOnSocket(connection, badRequest(error))
+      case 'whole':
+        return endSoftly(connection)
+      case 'in part':
+        // Written behind these bytes, a refusal would pass for the end of the answer.
+        return connection.resetAndDestroy()
+    }
   })
   return {
     server,
     drain() {
       draining = true
       server.closeIdleConnections()
-      for (const response of exchanges.uploading) refuseDraining(response, undefined)
+      for (const [response, notice] of exchanges.uploading) refuseDraining(response, notice)
     },
     idle: () => exchanges.idle(),
   }
 }
 
-/** What never became a request: Node has only the socket. */
-function answerBadRequest(error: Error, socket: Socket): void {
-  if (!socket.writable) return void socket.destroy()
-  const problem = badRequest(Reflect.get(error, 'code'))
-  const { status, headers, body } = problemAnswer(problem)
-  const lines = [`HTTP/1.1 ${status} ${problem.code}`, 'Connection: close']
+/** For what never became a request: Node has only the socket. It comes again for every piece that follows. */
+function answerOnSocket(socket: Socket, problem: Problem): void {
+  if (!socket.writable && !socket.writableEnded) return void socket.destroy()
+  const { status, title, headers, body } = problemAnswer(problem)
+  const lines = [`HTTP/1.1 ${status} ${title}`, 'Connection: close']
   for (let at = 0; at + 1 < headers.length; at += 2) lines.push(`${headers[at]}: ${headers[at + 1]}`)
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  endSoftly(socket, `${lines.join('\r\n')}\r\n\r\n${body}`)
 }
 
-function badRequest(code: unknown): { code: ProblemCode; detail: string } {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return { code: 'HEADERS_TOO_LARGE', detail: `The head is over ${maxHeaderBytes} bytes.` }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return { code: 'BODY_TIMEOUT', detail: 'The request did not come in time.' }
-  return { code: 'REQUEST_INVALID', detail: 'This is no well-formed HTTP/1.1 request.' }
+/** Closed on unread bytes, a connection would be reset, and what it was told last with it. */
+function endSoftly(socket: Socket, text = ''): void {
+  if (socket.writableEnded) return
+  socket.end(text)
+  socket.resume()
+  const timer = processSurroundings.timers.after(lastWordsMs, () => socket.destroy())
+  socket.once('close', () => timer.cancel())
+}
+
+const tunnelRefusal: Problem = {
+  code: 'REQUEST_INVALID',
+  detail: 'This is a gateway, no forward proxy: use it as the base URL instead of tunnelling with CONNECT.',
+}
+
+function badRequest(error: Error): Problem {
+  const reason: unknown = Reflect.get(error, 'reason')
+  switch (Reflect.get(error, 'code')) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { code: 'HEADERS_TOO_LARGE', detail: `The head is over ${maxHeaderBytes} bytes.` }
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { code: 'BODY_TIMEOUT', detail: 'The request did not come in time.' }
+    case 'HPE_PAUSED_H2_UPGRADE':
+      return {
+        code: 'REQUEST_INVALID',
+        detail: 'HTTP/2 is not served here, only HTTP/1.1; put a server with h2 in front.',
+      }
+    default: {
+      // The parser's own words, which quote nothing of the request.
+      const why = typeof reason === 'string' ? `: ${reason}` : ''
+      return { code: 'REQUEST_INVALID', detail: `This is no well-formed HTTP/1.1 request${why}.` }
+    }
+  }
 }

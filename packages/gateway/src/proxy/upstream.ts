@@ -1,44 +1,96 @@
+import type { SecureContext } from 'node:tls'
 import { type Dispatcher, errors, Pool } from 'undici'
 import type { UpstreamTarget } from '../config/config.ts'
 
 export interface UpstreamRequest {
   readonly method: string
-  /** Path and query as the client sent them. */
+  /** Path and query as this upstream takes them, without its base path. */
   readonly target: string
   readonly headers: string[]
   readonly body: Dispatcher.DispatchOptions['body']
 }
 
+/** Takes the answer; an error may come before there is a connection. */
+export interface UpstreamHandler extends Dispatcher.DispatchHandler {
+  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void
+}
+
 /** One upstream with its connections. */
 export interface Upstream {
   readonly name: string
-  send(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Stands before every path. */
+  readonly basePath: string
+  send(request: UpstreamRequest, handler: UpstreamHandler): void
+  /** Tells the operator, once for each coding, that answers come encoded in a way that cannot be decoded here. */
+  noteCoding(contentEncoding: string): void
   close(): Promise<void>
 }
 
-/** Long calls keep a connection each, so there must be many; but not without end. */
-const maxConnections = 4_096
+/** What holds for every upstream. */
+export interface UpstreamTerms {
+  readonly silenceMs: number
+  readonly log: (message: string) => void
+  /** Absent: what Node trusts. */
+  readonly trust?: SecureContext | undefined
+  /** Default 4,096: long calls keep a connection each, so there must be many; but not without end. */
+  readonly maxConnections?: number
+  /** Calls that wait for a connection, at most. Default 4,096. */
+  readonly maxQueued?: number
+}
+
 const connectTimeoutMs = 10_000
 const maxHeaderBytes = 65_536
+const maxNoted = 10
 
-export function openUpstream(target: UpstreamTarget, silenceMs: number): Upstream {
-  const pool = new Pool(target.origin, {
-    connections: maxConnections,
+/** Opens its connections when they are needed. */
+export function openUpstream(target: UpstreamTarget, terms: UpstreamTerms): Upstream {
+  const { maxConnections = 4_096, maxQueued = 4_096 } = terms
+  let pool: Pool | undefined
+  let isFull = false
+  const noted = new Set<string>()
+  return {
+    name: target.name,
+    basePath: target.basePath,
+    send({ method, target: pathAndQuery, headers, body }, handler) {
+      pool ??= openPool(target, terms, maxConnections)
+      if (isFull && pool.stats.queued >= maxQueued) return refuse(handler, body, maxConnections)
+      // A call that costs is never sent twice by the connection pool.
+      const path = target.basePath + pathAndQuery
+      isFull = !pool.dispatch({ path, method, headers, body: body ?? null, idempotent: false }, handler)
+    },
+    noteCoding(contentEncoding) {
+      if (noted.has(contentEncoding) || noted.size >= maxNoted) return
+      noted.add(contentEncoding)
+      const coding = JSON.stringify(contentEncoding.slice(0, 100))
+      terms.log(
+        `${target.origin} encodes its answers with ${coding} although it is asked not to: they are not recorded`,
+      )
+    },
+    close: async () => pool?.destroy(),
+  }
+}
+
+function openPool({ origin }: UpstreamTarget, { silenceMs, trust }: UpstreamTerms, connections: number): Pool {
+  return new Pool(origin, {
+    connections,
     pipelining: 1,
     headersTimeout: silenceMs,
     bodyTimeout: silenceMs,
-    connect: { timeout: Math.min(connectTimeoutMs, silenceMs) },
+    connect: {
+      timeout: Math.min(connectTimeoutMs, silenceMs),
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+      rejectUnauthorized: true,
+      ...(trust !== undefined && { secureContext: trust }),
+    },
     maxHeaderSize: maxHeaderBytes,
   })
-  return {
-    name: target.name,
-    send({ method, target: pathAndQuery, headers, body }, handler) {
-      const path = target.basePath + pathAndQuery
-      // A call that costs is never sent twice by the connection pool.
-      pool.dispatch({ path, method, headers, body: body ?? null, idempotent: false }, handler)
-    },
-    close: () => pool.destroy(),
-  }
+}
+
+function refuse(handler: UpstreamHandler, body: UpstreamRequest['body'], maxConnections: number): void {
+  if (body !== null && typeof body === 'object' && 'destroy' in body) body.destroy()
+  const error = Object.assign(new Error('too many calls'), { code: `all ${maxConnections} connections are busy` })
+  // Later, as with every other failure.
+  queueMicrotask(() => handler.onResponseError(undefined, error))
 }
 
 /** Why no whole answer came. */

@@ -37,6 +37,9 @@ test('the order of the headers does not count, their names and the query do', ()
     tenantOf(connection, ['Authorization', 'a', 'X-Api-Key', 'b'], 'key=c'),
     tenantOf(connection, [], 'key=c'),
     tenantOf(connection, ['Authorization', 'a, x-api-key=b']),
+    tenantOf(connection, [], 'k%65y=d'),
+    tenantOf(connection, [], '%6Bey=e'),
   ]
-  expect(new Set([both, ...others]).size).toBe(6)
+  expect(new Set([both, ...others]).size).toBe(8)
+  expect(others).not.toContain(undefined)
 })

@@ -3,11 +3,13 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { openEngine } from 'retrysafe/internal/engine/engine'
 import { memoryStore } from 'retrysafe/stores/memory'
-import { afterEach, expect, test } from 'vitest'
-import { type GatewayConfig, isLoopback } from '../../src/config/config.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import { defaultUpstream, type GatewayConfig, isLoopback } from '../../src/config/config.ts'
+import { type Flag, fallbackOf } from '../../src/config/flag.ts'
 import { serveFlags } from '../../src/config/flags.ts'
+import { CanonicalBodies } from '../../src/proxy/canonical-bodies.ts'
 import { createProxy, type ProxyListener } from '../../src/proxy/server.ts'
-import { openUpstream } from '../../src/proxy/upstream.ts'
+import { openUpstreams } from '../../src/proxy/upstreams.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -20,27 +22,32 @@ function portOf(server: { address(): unknown }): number {
 
 /** A proxy in this process, before an upstream whose answers are 64 MB, with time-outs that a test can wait for. */
 async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Promise<ProxyListener> {
-  const upstream = createServer((_, response) => void response.end(Buffer.alloc(67_108_864)))
+  const upstream = createServer((request, response) => {
+    request.resume().once('end', () => response.end(Buffer.alloc(67_108_864)))
+  })
   upstream.listen(0, '127.0.0.1')
   await once(upstream, 'listening')
   closing.push(
     () => upstream.closeAllConnections(),
     () => upstream.close(),
   )
-  const defaults = Object.entries(serveFlags).map(([member, flag]) => {
-    const { fallback, read, repeatable } = flag
-    if (fallback === undefined) return [member, undefined]
-    return [member, repeatable ? fallback.split(' ').map(read) : read(fallback)]
-  })
+  const defaults = Object.entries<Flag>(serveFlags).map(([member, flag]) => [member, fallbackOf(flag)])
   const config = { ...Object.fromEntries(defaults), methods: new Set(['POST']) } as GatewayConfig
   const engine = await openEngine({ store: memoryStore() })
-  const target = { name: 'default', origin: `http://127.0.0.1:${portOf(upstream)}`, basePath: '' }
-  const pool = openUpstream(target, 60_000)
+  const target = { name: defaultUpstream, origin: `http://127.0.0.1:${portOf(upstream)}`, basePath: '' }
+  const upstreams = openUpstreams(new Map([[target.name, target]]), { silenceMs: 60_000, log: () => {} })
   closing.push(
-    () => pool.close(),
+    () => upstreams.close(),
     () => engine.close(),
   )
-  const proxy = createProxy({ config, engine, upstream: pool, anonymous: isLoopback(config.host), log: () => {} })
+  const proxy = createProxy({
+    config,
+    engine,
+    upstreams,
+    canonicalBodies: new CanonicalBodies({ log: () => {} }),
+    anonymous: isLoopback(config.host),
+    log: () => {},
+  })
   proxy.server.timeout = times.timeoutMs
   proxy.server.keepAliveTimeout = times.keepAliveMs
   proxy.server.listen(0, '127.0.0.1')
@@ -86,3 +93,25 @@ test.each([
   },
   10_000,
 )
+
+describe('a client that stops in the middle of its body', () => {
+  test.each([
+    ['with a key', 'Idempotency-Key: silent\r\nContent-Length: 10\r\n', 'half'],
+    ['with a key, in chunks', 'Idempotency-Key: silent\r\nTransfer-Encoding: chunked\r\n', '4\r\nhalf\r\n'],
+    ['before its first byte', 'Idempotency-Key: silent\r\nContent-Length: 10\r\n', ''],
+    ['asked for it', 'Idempotency-Key: silent\r\nExpect: 100-continue\r\nContent-Length: 10\r\n', ''],
+    ['without a key', 'Content-Length: 10\r\n', 'half'],
+    ['without a key, streamed', 'Content-Length: 100000\r\n', 'half'],
+  ])('is told so with 408, and its connection ends: %s', async (_, headers, body) => {
+    const proxy = await openProxy({ timeoutMs: 300, keepAliveMs: 60_000 })
+    const socket = await sayTo(proxy, `POST /x HTTP/1.1\r\nHost: gateway\r\n${headers}\r\n${body}`)
+    let answer = ''
+    socket.on('data', bytes => {
+      answer += bytes.toString('latin1')
+    })
+    await once(socket, 'close')
+    expect(answer).toMatch(/HTTP\/1\.1 408 [\s\S]*x-should-retry: true[\s\S]*"code":"BODY_TIMEOUT"/)
+    expect(answer.includes('Retrysafe-Outcome: refused')).toBe(headers.includes('Key'))
+    await proxy.idle()
+  })
+})

@@ -5,7 +5,7 @@ import { Lease, type LeaseEvents } from './lease.ts'
 import { OwnCanonical } from './own-canonical.ts'
 import { persist } from './persist.ts'
 import type { AttemptEnd, CrashPolicy, StoreKey, Token } from './record.ts'
-import { Recording } from './recording.ts'
+import { Recording, sealWaitMs } from './recording.ts'
 import type { Store } from './store.ts'
 
 export interface AttemptTerms {
@@ -168,12 +168,15 @@ export class Attempt implements LeaseEvents {
     if (this.#settled || this.#ending) return
     this.#ending = true
     this.recording.writer.stop()
+    // Who retries at the sight of the end is to find the key free, but need not wait for a store that is gone.
+    const showing = this.#terms.surroundings.timers.after(sealWaitMs, () => this.recording.endReaders(options.whole))
     const making = this.#canonical.whenMade()
     if (making !== undefined) await making
     const { store, key, token, surroundings, closing } = this.#terms
     const cooldownMs = options.cooldownMs ?? 0
     const terms = { end, cooldownMs, ...this.#canonical.says() }
     await persist(() => store.release(key, token, terms), surroundings, closing)
+    showing.cancel()
     this.recording.end({ kind: 'ended', cooldownMs }, options.whole)
     this.#settle()
   }

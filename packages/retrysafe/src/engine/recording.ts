@@ -6,7 +6,7 @@ import { Tail } from './tail.ts'
 /** Kept in memory behind the store's end, so that a reader who is a little late need not ask the store. */
 const windowBytes = 16_384
 /** The last bytes wait for the store's word, but not for ever: the caller gets its answer. */
-const sealWaitMs = 1_000
+export const sealWaitMs = 1_000
 /** An answer too large to keep is throttled when so many bytes wait for its only reader. */
 const crowdedBytes = 1_048_576
 
@@ -153,12 +153,17 @@ export class Recording implements LogSource {
   }
 
   /**
-   * The run gave no outcome. Those who wait for a head are told; readers of a begun stream are cut off, unless it was a
-   * `whole` answer that says itself that it failed: then they get its end.
+   * The run gave no outcome: readers of a begun stream are cut off, unless it was a `whole` answer that says itself that
+   * it failed; then they get its end.
    */
-  end(answer: Exclude<OpenAnswer, { kind: 'head' }>, whole = false): void {
+  endReaders(whole = false): void {
     this.#writer.stop()
     this.tail.end(whole ? 'sealed' : 'broken')
+  }
+
+  /** The same, and those who wait for a head are told. */
+  end(answer: Exclude<OpenAnswer, { kind: 'head' }>, whole = false): void {
+    this.endReaders(whole)
     this.#tell(answer)
     if (answer.kind === 'lost') this.#tellLost()
   }

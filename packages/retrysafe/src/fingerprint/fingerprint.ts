@@ -1,6 +1,7 @@
-import { canonicalJson } from './json.ts'
+import { type BodyForm, type BodyInput, type CanonicalBody, canonicalBody } from './canonical-body.ts'
+import { canonicalParameters, lengthPrefixed } from './header-parameters.ts'
 import type { KeyedHash } from './keyed-hash.ts'
-import { sortedQuery } from './query.ts'
+import { canonicalQuery } from './query.ts'
 
 declare const fingerprintMark: unique symbol
 
@@ -8,7 +9,7 @@ declare const fingerprintMark: unique symbol
 export type Fingerprint = string & { [fingerprintMark]: true }
 
 /** Everything of a request that makes it another request when it changes. */
-export interface FingerprintInput {
+export interface FingerprintInput extends BodyInput {
   readonly method: string
   /** Without query. */
   readonly path: string
@@ -16,41 +17,57 @@ export interface FingerprintInput {
   readonly query: string
   /** The headers that count (versions, betas, organisation), as `name: value`, in any fixed order. */
   readonly headers: readonly string[]
-  /** The media type without parameters, lower case: a multipart boundary is new at every retry. */
-  readonly mediaType: string
-  readonly contentEncoding: string
-  readonly body: Uint8Array
 }
 
 /** Raised with every change of what `canonical` or `raw` mean. */
-const version = '1'
+const version = '2'
 
-/** The bytes as sent, plus what counts of the head. Equal raw fingerprints are the same request. */
+/** The bytes as sent, plus what counts of the head. Equal raw fingerprints are the same request. One hash. */
 export function rawFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
-  return finish(key.digest(`raw ${headOf(input)}`, input.body))
+  return finish(key.digest(`raw ${headOf(input)}${typeAsSent(input)}`, input.body))
 }
 
 /**
- * The request as meant: JSON in its lossless canonical form. What claims to be JSON and is none counts by its bytes.
- * Equal canonical fingerprints are the same request, however it was spelled.
+ * The request as meant. Equal canonical fingerprints are the same request, however it was spelled: JSON by value,
+ * multipart part by part, forms by their pairs, all of them decoded. A body that is not what it claims to be counts by
+ * its bytes as sent, and equals none that is.
+ *
+ * @param body what `canonicalBody` says of the input, where that is known already
  */
-export function canonicalFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
-  const json = isJson(input) ? canonicalJson(input.body) : undefined
-  if (json?.kind === 'canonical') return finish(key.digest(`canonical json ${headOf(input)}`, json.bytes))
-  return finish(key.digest(`canonical bytes ${headOf(input)}`, input.body))
+export function canonicalFingerprint(
+  key: KeyedHash,
+  input: FingerprintInput,
+  body: CanonicalBody = canonicalBody(input),
+): Fingerprint {
+  if (body.kind === 'as sent') return finish(key.digest(`as sent ${headOf(input)}${typeAsSent(input)}`, input.body))
+  const parameters = canonicalParameters(input.parameters ?? '', meaninglessParameter(body.kind))
+  return finish(key.digest(`canonical ${body.kind} ${headOf(input)}${lengthPrefixed(parameters)};`, body.digest))
 }
 
-function isJson(input: FingerprintInput): boolean {
-  const { mediaType } = input
-  return input.contentEncoding === '' && (mediaType === 'application/json' || mediaType.endsWith('+json'))
+/** A boundary is new at every retry; JSON has no charset but UTF-8 (RFC 8259 §8.1, §11). */
+function meaninglessParameter(form: BodyForm): string | undefined {
+  switch (form) {
+    case 'json':
+      return 'charset'
+    case 'multipart':
+      return 'boundary'
+    case 'form':
+    case 'bytes':
+      return undefined
+  }
 }
 
-/** Length-prefixed, so that no field can spill into the next. */
-function headOf({ method, path, query, mediaType, contentEncoding, headers }: FingerprintInput): string {
+function headOf({ method, path, query, mediaType, headers }: FingerprintInput): string {
   let text = ''
-  for (const field of [method, path, sortedQuery(query), mediaType, contentEncoding]) text += `${field.length}:${field}`
-  for (const header of headers) text += `${header.length}:${header}`
-  return `${text};`
+  for (const field of [method, path, canonicalQuery(query), mediaType]) text += lengthPrefixed(field)
+  text += `${headers.length};`
+  for (const header of headers) text += lengthPrefixed(header)
+  return text
+}
+
+/** How the bytes are to be read: the same bytes with another boundary, or another coding, are another body. */
+function typeAsSent({ parameters, contentEncoding }: FingerprintInput): string {
+  return `${lengthPrefixed(parameters ?? '')}${lengthPrefixed(contentEncoding)};`
 }
 
 function finish(digest: string): Fingerprint {

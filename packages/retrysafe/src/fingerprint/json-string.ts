@@ -1,3 +1,4 @@
+import { hexValue } from './hexadecimal.ts'
 import { BACKSLASH, copyByte, END, InvalidJson, type JsonScan, QUOTE } from './json-scanner.ts'
 
 /** 1: stands for itself in a JSON string, and in our form of it. Quote, backslash, controls and non-ASCII are 0. */
@@ -125,11 +126,6 @@ function copyEscape(scan: JsonScan): void {
   writeCodePoint(scan, isPair ? 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00) : unit)
 }
 
-/** Value of each hexadecimal digit; -1 for all other bytes. */
-const HEX_VALUE: Int8Array = Int8Array.from({ length: 256 }, (_, byte) =>
-  '0123456789abcdef'.indexOf(String.fromCharCode(byte).toLowerCase()),
-)
-
 /** The UTF-16 code unit of the `\uXXXX` at `offset`; negative if there is none. */
 function escapedUnit(input: Uint8Array, offset: number): number {
   if (input[offset] !== BACKSLASH || input[offset + 1] !== LETTER_U) return -1
@@ -139,10 +135,6 @@ function escapedUnit(input: Uint8Array, offset: number): number {
     (hexValue(input[offset + 4]) << 4) |
     hexValue(input[offset + 5])
   )
-}
-
-function hexValue(byte: number | undefined): number {
-  return byte === undefined ? -1 : (HEX_VALUE[byte] ?? -1)
 }
 
 function writeCodePoint(scan: JsonScan, point: number): void {

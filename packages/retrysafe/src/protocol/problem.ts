@@ -19,6 +19,7 @@ export const problemKinds = {
   HEADERS_TOO_LARGE: { status: 431, title: 'Request headers too large', shouldRetry: false },
   BODY_TIMEOUT: { status: 408, title: 'Request body too slow', shouldRetry: true },
   REQUEST_INVALID: { status: 400, title: 'The request is malformed', shouldRetry: false },
+  EXPECTATION_FAILED: { status: 417, title: 'The expectation cannot be met', shouldRetry: false },
   QUOTA_EXCEEDED: { status: 429, title: 'Quota exceeded', shouldRetry: true },
   STORE_UNAVAILABLE: { status: 503, title: 'The store is out of reach', shouldRetry: true },
   STORE_FULL: { status: 503, title: 'The store is full', shouldRetry: false },
@@ -47,6 +48,8 @@ export interface Problem {
 /** A problem as it goes over the wire: status, headers and an RFC 9457 body with an `error` member that AI SDKs show. */
 export interface ProblemAnswer {
   status: number
+  /** The reason phrase: some SDKs show nothing else. */
+  title: string
   headers: string[]
   body: string
 }
@@ -79,5 +82,5 @@ export function problemAnswer(problem: Problem): ProblemAnswer {
     const waitMs = Math.max(0, Math.ceil(problem.retryAfterMs))
     headers.push('Retry-After', String(Math.ceil(waitMs / 1_000)), 'retry-after-ms', String(waitMs))
   }
-  return { status: kind.status, headers, body }
+  return { status: kind.status, title: kind.title, headers, body }
 }

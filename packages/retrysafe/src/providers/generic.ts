@@ -1,11 +1,19 @@
-import type { AnswerWatcher } from './watcher.ts'
+import type { Report } from './usage.ts'
+import type { AnswerWatcher, Verdict } from './watcher.ts'
+
+const unknown: Report = { model: undefined, usage: undefined }
+
+function watchEnd(end: (clean: boolean) => Verdict): AnswerWatcher {
+  return { write() {}, terminalAtBytes: undefined, isOver: false, heldFromBytes: undefined, report: unknown, end }
+}
 
 /** An answer of which nothing is known but its framing: a clean end is a whole answer. */
 export function watchGeneric(): AnswerWatcher {
-  return {
-    write() {},
-    terminalAtBytes: undefined,
-    heldFromBytes: undefined,
-    end: clean => (clean ? { kind: 'complete' } : { kind: 'incomplete', reason: 'the body was cut' }),
-  }
+  return watchEnd(clean => (clean ? { kind: 'complete' } : { kind: 'incomplete', reason: 'the answer was cut' }))
+}
+
+/** An answer of a type that its API never sends, the page of a proxy say: no success, whatever its status. */
+export function watchForeign(mediaType: string): AnswerWatcher {
+  const type = mediaType === '' ? 'has no media type' : `is ${mediaType.slice(0, 64)}`
+  return watchEnd(() => ({ kind: 'incomplete', reason: `the answer ${type}: none of its API's` }))
 }

@@ -1,28 +1,31 @@
-import { parseJson, saysError } from './json.ts'
-import type { AnswerWatcher } from './watcher.ts'
+import { type Frame, type Framing, jsonFrame } from './frame.ts'
+import { JsonReader } from './json-reader.ts'
+import type { JsonShape } from './json-shape.ts'
 
-/** Larger bodies are taken at their framing's word. */
-const maxParsedBytes = 8 * 1_048_576
+/** One JSON document: a single frame, found at its end. It is not held back: it is its own terminal frame. */
+export class JsonBodyFraming implements Framing {
+  readonly unfinishedAtBytes: undefined
+  readonly #onFrame: (frame: Frame) => void
+  readonly #json: JsonReader
+  #readBytes = 0
 
-/** A plain JSON answer: whole when it parses, failed when all it holds is an `error` object. */
-export function watchJsonBody(): AnswerWatcher {
-  const chunks: Uint8Array[] = []
-  let lengthBytes = 0
-  return {
-    write(bytes) {
-      lengthBytes += bytes.byteLength
-      if (lengthBytes <= maxParsedBytes) chunks.push(bytes)
-      else chunks.length = 0
-    },
-    terminalAtBytes: undefined,
-    heldFromBytes: undefined,
-    end(clean) {
-      if (!clean) return { kind: 'incomplete', reason: 'the body was cut' }
-      if (lengthBytes > maxParsedBytes) return { kind: 'complete' }
-      const value = parseJson(Buffer.concat(chunks).toString('utf8'))
-      if (value === undefined) return { kind: 'incomplete', reason: 'the body is no whole JSON document' }
-      if (saysError(value)) return { kind: 'error', reason: 'an error inside a success status' }
-      return { kind: 'complete' }
-    },
+  constructor(shape: JsonShape, onFrame: (frame: Frame) => void) {
+    this.#json = new JsonReader(shape)
+    this.#onFrame = onFrame
+  }
+
+  get missing(): string | undefined {
+    return this.#json.state === 'whole' ? undefined : 'the body is no whole JSON document'
+  }
+
+  write(bytes: Uint8Array, start: number): void {
+    this.#json.writeAll(bytes, start)
+    this.#readBytes += bytes.length
+  }
+
+  end(): void {
+    this.#json.end()
+    if (this.#json.state !== 'whole') return
+    this.#onFrame(jsonFrame(this.#json.value, 0, this.#readBytes))
   }
 }

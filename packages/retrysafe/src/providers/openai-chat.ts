@@ -1,63 +1,57 @@
-import { isObject, parseJson, saysError } from './json.ts'
-import { SseScanner } from './sse.ts'
-import type { AnswerWatcher, Verdict } from './watcher.ts'
+import type { Frame } from './frame.ts'
+import { type AnswerForm, frameShape, type Judge, type Meaning } from './frame-watcher.ts'
+import { items, members, plain } from './json-shape.ts'
+import { countOf, itemsOf, memberOf } from './json-value.ts'
+import { openAiUsageShape, readOpenAiUsage } from './openai-usage.ts'
+import { type Report, ReportDraft } from './usage.ts'
+
+/** OpenAI gives at most 128 choices; those of a higher index are not looked at. */
+const maxChoices = 1_024
 
 /**
- * A chat completion stream: `data:` chunks, complete at `[DONE]` after a `finish_reason`. An error may come inside the
- * 200, as `data: {"error": …}` or as an event of that name.
+ * A stream of a chat completion, or of a completion of the old kind: `data:` chunks, complete at `[DONE]` after the
+ * `finish_reason`s. Each of several choices ends with one of its own, and a choice without one was broken off. Chunks
+ * may follow that name the choice again, with null in its place (Azure's content filter).
  *
  * @see https://platform.openai.com/docs/api-reference/chat-streaming
  */
-export function watchOpenAiChatStream(): AnswerWatcher {
-  let finished = false
-  let failure: string | undefined
-  let terminalAtBytes: number | undefined
-  const scanner = new SseScanner(event => {
-    if (event.data === '[DONE]') {
-      if (finished && failure === undefined) terminalAtBytes ??= event.atBytes
-    } else if (event.name === 'error') failure ??= 'an error event inside the stream'
-    else if (mayMatter(event.data)) {
-      const chunk = parseJson(event.data)
-      if (saysError(chunk)) failure ??= 'an error inside the stream'
-      if (hasFinishReason(chunk)) finished = true
-    }
-  })
-  return {
-    write: bytes => scanner.write(bytes),
-    get terminalAtBytes() {
-      return terminalAtBytes
-    },
-    get heldFromBytes() {
-      if (terminalAtBytes !== undefined) return terminalAtBytes
-      const { unfinished } = scanner
-      return unfinished !== undefined && mayBeDone(unfinished.text) ? unfinished.atBytes : undefined
-    },
-    end(clean): Verdict {
-      // Cut in the middle of the last line it may look whole and not be: only a clean end vouches for it.
-      if (clean) scanner.end()
-      if (failure !== undefined) return { kind: 'error', reason: failure }
-      if (terminalAtBytes !== undefined) return { kind: 'complete' }
-      return {
-        kind: 'incomplete',
-        reason: finished ? 'the stream ended before [DONE]' : 'the stream has no finish_reason',
-      }
-    },
+export const openAiChatStream: AnswerForm = {
+  shape: frameShape({
+    model: plain,
+    choices: items(members({ index: plain, finish_reason: plain })),
+    usage: openAiUsageShape,
+  }),
+  judge: () => new ChatJudge(),
+}
+
+class ChatJudge implements Judge {
+  readonly #draft = new ReportDraft()
+  readonly #begun = new Set<number>()
+  readonly #finished = new Set<number>()
+
+  read({ value, isDone }: Frame): Meaning {
+    if (isDone) return this.#isFinished ? 'terminal' : 'part'
+    for (const choice of itemsOf(memberOf(value, 'choices'))) this.#readChoice(choice)
+    this.#draft.note(memberOf(value, 'model'), readOpenAiUsage(memberOf(value, 'usage')))
+    return 'part'
   }
-}
 
-/** What has come of an event may be `data: [DONE]`, or become it. */
-function mayBeDone(text: string): boolean {
-  return ['data: [DONE]\n', 'data:[DONE]\n'].some(frame => frame.startsWith(text))
-}
+  get missing(): string {
+    return this.#isFinished ? 'the stream ended before [DONE]' : 'the stream has no finish_reason'
+  }
 
-/** Parsing every chunk would cost more than all else; inside a JSON string these names stand with escaped quotes. */
-function mayMatter(data: string): boolean {
-  return /"finish_reason"\s*:\s*"/.test(data) || data.includes('"error"')
-}
+  get report(): Report {
+    return this.#draft.report
+  }
 
-function hasFinishReason(value: unknown): boolean {
-  const choices = isObject(value) ? value['choices'] : undefined
-  return (
-    Array.isArray(choices) && choices.some(choice => isObject(choice) && typeof choice['finish_reason'] === 'string')
-  )
+  #readChoice(choice: unknown): void {
+    const index = countOf(memberOf(choice, 'index')) ?? 0
+    if (index >= maxChoices) return
+    this.#begun.add(index)
+    if (typeof memberOf(choice, 'finish_reason') === 'string') this.#finished.add(index)
+  }
+
+  get #isFinished(): boolean {
+    return this.#begun.size > 0 && this.#finished.size === this.#begun.size
+  }
 }

@@ -1,114 +1,169 @@
-/** One event of a stream: the value of `event:`, the joined `data:` lines, and where its first line begins. */
-export interface SseEvent {
-  readonly name: string
-  readonly data: string
-  readonly atBytes: number
-}
+import { ByteWord } from './byte-word.ts'
+import type { Frame, Framing } from './frame.ts'
+import { JsonReader } from './json-reader.ts'
+import type { JsonShape } from './json-shape.ts'
 
-/** Longest line that is looked at; the rest of a longer one goes by unread. */
-const maxLineBytes = 16 * 1_048_576
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+const space = 0x20
+const colon = 0x3a
+const newLine = Buffer.from('\n')
 
-const lineFeed = 10
-const carriageReturn = 13
+/** Which part of a line is being read. */
+type Part = 'start' | 'field' | 'space' | 'data' | 'name' | 'rest'
 
 /**
- * Finds the events in a stream of bytes, split anywhere. Lines end with LF, CR or CRLF.
+ * Finds the events in a stream of bytes. Lines end with LF, CR or CRLF, frames with an empty line or with the stream.
+ * Data is read as JSON while it comes, so nothing of an event is kept but what matters, however long it is. An error
+ * may come as bare JSON where an event should (from Gemini, and from many a proxy).
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
-export class SseScanner {
-  readonly #onEvent: (event: SseEvent) => void
-  #line: Uint8Array[] = []
-  #lineBytes = 0
+export class SseFraming implements Framing {
+  readonly missing: undefined
+  readonly #onFrame: (frame: Frame) => void
+  readonly #json: JsonReader
   #readBytes = 0
-  #lineAtBytes = 0
   #afterReturn = false
-  #name = ''
-  #data: string | undefined
-  #eventAtBytes: number | undefined
+  #part: Part = 'start'
+  readonly #dataField = new ByteWord('data')
+  readonly #eventField = new ByteWord('event')
+  // Of the frame that has begun.
+  #atBytes: number | undefined
+  #hasData = false
+  #hasName = false
+  #isBare = false
+  readonly #errorName = new ByteWord('error')
+  readonly #done = new ByteWord('[DONE]')
 
-  constructor(onEvent: (event: SseEvent) => void) {
-    this.#onEvent = onEvent
+  constructor(shape: JsonShape, onFrame: (frame: Frame) => void) {
+    this.#json = new JsonReader(shape)
+    this.#onFrame = onFrame
   }
 
-  write(bytes: Uint8Array): void {
-    let start = 0
-    // CR LF may be split between two chunks: the LF then ends no second line.
-    if (this.#afterReturn && bytes[0] === lineFeed) start = 1
-    if (bytes.byteLength > 0) this.#afterReturn = false
-    for (;;) {
-      const end = endOfLine(bytes, start)
-      if (end === -1) break
-      this.#keep(bytes.subarray(start, end), start)
-      const crlf = bytes[end] === carriageReturn && bytes[end + 1] === lineFeed
-      this.#afterReturn = bytes[end] === carriageReturn && end + 1 === bytes.byteLength
-      start = end + (crlf ? 2 : 1)
-      this.#endLine()
+  get unfinishedAtBytes(): number | undefined {
+    return this.#atBytes
+  }
+
+  write(bytes: Uint8Array, start: number): void {
+    let at = start
+    while (at < bytes.length) {
+      const byte = bytes[at]
+      if (byte === lineFeed || byte === carriageReturn) {
+        // CR LF is one end of a line, also when it is split between two chunks.
+        if (byte === carriageReturn || !this.#afterReturn) this.#endLine(this.#readBytes + at)
+        this.#afterReturn = byte === carriageReturn
+        at++
+      } else {
+        this.#afterReturn = false
+        const end = endOfLine(bytes, at)
+        this.#readLine(bytes, at, end)
+        at = end
+      }
     }
-    this.#keep(bytes.subarray(start), start)
-    this.#readBytes += bytes.byteLength
+    this.#readBytes += bytes.length
   }
 
-  /** The beginning of an event that has not ended yet; a finished line of it ends with `\n`. Short ones only. */
-  get unfinished(): { text: string; atBytes: number } | undefined {
-    if (this.#data !== undefined) {
-      if (this.#lineBytes > 0 || this.#data.length > 64) return undefined
-      return { text: `data: ${this.#data}\n`, atBytes: this.#eventAtBytes ?? 0 }
-    }
-    if (this.#lineBytes === 0 || this.#lineBytes > 64) return undefined
-    const text = Buffer.concat(this.#line).toString('utf8')
-    return { text, atBytes: this.#eventAtBytes ?? this.#lineAtBytes }
-  }
-
-  /** A stream may end right after its last line, without the blank one. */
   end(): void {
-    if (this.#lineBytes > 0) this.#endLine()
-    this.#dispatch()
+    if (this.#part !== 'start') this.#endLine(this.#readBytes)
+    this.#endFrame(this.#readBytes)
   }
 
-  /** @param at where these bytes stand in the chunk */
-  #keep(bytes: Uint8Array, at: number): void {
-    if (bytes.byteLength === 0) return
-    if (this.#lineBytes === 0) this.#lineAtBytes = this.#readBytes + at
-    if (this.#lineBytes < maxLineBytes) this.#line.push(bytes)
-    this.#lineBytes += bytes.byteLength
+  /** Some bytes of one line. */
+  #readLine(bytes: Uint8Array, start: number, end: number): void {
+    let at = start
+    if (this.#part === 'start') this.#beginLine(bytes[at], this.#readBytes + at)
+    while (this.#part === 'field' && at < end) this.#readField(bytes[at++] ?? 0)
+    if (this.#part === 'space' && at < end) {
+      if (bytes[at] === space) at++
+      this.#beginValue()
+    }
+    if (this.#part === 'data') {
+      readWord(this.#done, bytes, at, end)
+      this.#json.writeAll(bytes, at, end)
+    } else if (this.#part === 'name') readWord(this.#errorName, bytes, at, end)
   }
 
-  #endLine(): void {
-    const line = this.#line.length === 1 ? this.#line[0] : Buffer.concat(this.#line)
-    this.#line = []
-    this.#lineBytes = 0
-    if (line === undefined || line.byteLength === 0) {
-      this.#dispatch()
-      this.#eventAtBytes = undefined
+  #beginLine(byte: number | undefined, atBytes: number): void {
+    if (this.#atBytes === undefined) {
+      this.#atBytes = atBytes
+      this.#isBare = byte === 0x7b || byte === 0x5b
+    }
+    if (this.#isBare) return this.#beginData()
+    this.#part = 'field'
+    this.#dataField.reset()
+    this.#eventField.reset()
+  }
+
+  #readField(byte: number): void {
+    if (byte === colon) {
+      this.#part = 'space'
       return
     }
-    this.#eventAtBytes ??= this.#lineAtBytes
-    const text = Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString('utf8')
-    this.#field(this.#lineAtBytes === 0 && text.startsWith('\uFEFF') ? text.slice(1) : text)
+    this.#dataField.read(byte)
+    this.#eventField.read(byte)
   }
 
-  #field(line: string): void {
-    const colon = line.indexOf(':')
-    const name = colon === -1 ? line : line.slice(0, colon)
-    if (name !== 'data' && name !== 'event') return
-    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
-    if (name === 'event') this.#name = value
-    else this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+  #beginValue(): void {
+    if (this.#dataField.isWhole) return this.#beginData()
+    if (!this.#eventField.isWhole) {
+      this.#part = 'rest'
+      return
+    }
+    this.#part = 'name'
+    this.#hasName = true
+    this.#errorName.reset()
   }
 
-  #dispatch(): void {
-    const data = this.#data
-    const name = this.#name
-    this.#data = undefined
-    this.#name = ''
-    if (data !== undefined) this.#onEvent({ name, data, atBytes: this.#eventAtBytes ?? 0 })
+  /** Lines of data are joined by LF. */
+  #beginData(): void {
+    this.#part = 'data'
+    if (this.#hasData) {
+      readWord(this.#done, newLine, 0, 1)
+      this.#json.writeAll(newLine)
+    }
+    this.#hasData = true
+  }
+
+  #endLine(atBytes: number): void {
+    if (this.#part === 'start') return this.#endFrame(atBytes)
+    // A field without a value, with its colon or without, has an empty one.
+    if (this.#part === 'field' || this.#part === 'space') this.#beginValue()
+    this.#part = 'start'
+  }
+
+  #endFrame(endBytes: number): void {
+    const isNamedError = this.#hasName && this.#errorName.isWhole
+    // By the standard an event without data is none, but SDKs raise at an error without.
+    if (this.#hasData || isNamedError) {
+      this.#json.end()
+      this.#onFrame({
+        isNamedError,
+        isDone: this.#done.isPrefix,
+        value: this.#json.value,
+        atBytes: this.#atBytes ?? 0,
+        endBytes,
+        isBare: this.#isBare,
+      })
+      this.#json.reset()
+    }
+    this.#atBytes = undefined
+    this.#hasData = false
+    this.#hasName = false
+    this.#done.reset()
   }
 }
 
-/** The nearest CR or LF from `start` on, or -1. */
+function readWord(word: ByteWord, bytes: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end && !word.isOver; at++) word.read(bytes[at] ?? 0)
+}
+
+/** The nearest CR or LF from `start` on, or the end. */
 function endOfLine(bytes: Uint8Array, start: number): number {
-  const feed = bytes.indexOf(lineFeed, start)
-  const back = bytes.subarray(start, feed === -1 ? bytes.byteLength : feed).indexOf(carriageReturn)
-  return back === -1 ? feed : start + back
+  const { length } = bytes
+  for (let at = start; at < length; at++) {
+    const byte = bytes[at]
+    if (byte === lineFeed || byte === carriageReturn) return at
+  }
+  return length
 }

@@ -255,6 +255,29 @@ describe('a stream', () => {
     expect(await readAll(here)).toEqual({ text: 'data: {"error":{}}', ending: 'end' })
   })
 
+  it.each([
+    ['end', true],
+    ['broken', false],
+  ] as const)(
+    'shows its readers the end (%s) a second later where the store does not answer',
+    async (ending, whole) => {
+      const faulty = faultyStore(store)
+      const c = await openManualEngine(time, faulty.store, { seed: 3 })
+      const attempt = await enterRun(c.engine)
+      attempt.recording.open(okHead)
+      attempt.recording.goLive()
+      attempt.recording.write(Buffer.from('an error'))
+      attempt.recording.hold(0)
+      const reading = readAll(await enterFollow(c.engine))
+      faulty.next('release', { kind: 'hold reply', until: gate().until })
+      void attempt.release('failed', { whole })
+      await time.advance(999)
+      expect(await now(reading)).toBe('pending')
+      await time.advance(1)
+      expect(await now(reading)).toEqual({ text: whole ? 'an error' : '', ending })
+    },
+  )
+
   it('still ends whole when an append overtakes the answer of the release', async () => {
     const faulty = faultyStore(store)
     const c = await openManualEngine(time, faulty.store, { seed: 3 })

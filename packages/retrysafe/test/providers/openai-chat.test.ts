@@ -1,21 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { watchOpenAiChatStream } from '../../src/providers/openai-chat.ts'
+import { selectWatcher } from '../../src/providers/select.ts'
 import { splitAt } from '../support/split.ts'
+import { type Watched, watch as watchAny } from './watching.ts'
 
-interface Watched {
-  verdict: string
-  terminalAtBytes: number | undefined
+const head = { path: '/v1/chat/completions', mediaType: 'text/event-stream' }
+
+function watch(pieces: readonly Uint8Array[], clean = true): Omit<Watched, 'report'> {
+  const { verdict, terminalAtBytes } = watchAny(head, pieces, clean)
+  return { verdict, terminalAtBytes }
 }
 
-function watch(pieces: readonly Uint8Array[], clean = true): Watched {
-  const watcher = watchOpenAiChatStream()
-  for (const piece of pieces) watcher.write(piece)
-  const { terminalAtBytes } = watcher
-  return { verdict: watcher.end(clean).kind, terminalAtBytes }
-}
-
-const watchText = (text: string, clean = true): Watched => watch([Buffer.from(text)], clean)
+const watchText = (text: string, clean = true): Omit<Watched, 'report'> => watch([Buffer.from(text)], clean)
 
 function chunk(delta: object, finish: string | null = null): string {
   return `data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`
@@ -28,7 +24,7 @@ const usage = 'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens
 const done = 'data: [DONE]\n\n'
 const whole = first + word + stop + usage + done
 
-describe('watchOpenAiChatStream', () => {
+describe('a stream of a chat completion', () => {
   it('is complete at [DONE] after a finish_reason', () => {
     expect(watchText(whole)).toEqual({
       verdict: 'complete',
@@ -37,7 +33,7 @@ describe('watchOpenAiChatStream', () => {
   })
 
   it('knows the terminal frame as soon as it is there, and not before', () => {
-    const watcher = watchOpenAiChatStream()
+    const watcher = selectWatcher(head)
     watcher.write(Buffer.from(first + stop))
     expect(watcher.terminalAtBytes).toBeUndefined()
     watcher.write(Buffer.from('data: [DONE]\n'))
@@ -121,13 +117,14 @@ describe('watchOpenAiChatStream', () => {
     expect(watchText(first + stop + second + done).verdict).toBe('complete')
   })
 
-  it('reads two choices in one chunk, of which one goes on', () => {
+  it('waits for the finish_reason of each choice, also when two come in one chunk', () => {
     const both =
       'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null},{"index":1,"delta":{},"finish_reason":"stop"}]}\n\n'
     const other =
       'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":1,"delta":{"content":"a"},"finish_reason":null}]}\n\n'
-    expect(watchText(both + done).verdict).toBe('complete')
-    expect(watchText(other + done).verdict).toBe('complete')
+    expect(watchText(both + done).verdict).toBe('incomplete')
+    expect(watchText(other + done).verdict).toBe('incomplete')
+    expect(watchText(both + other + done).verdict).toBe('complete')
   })
 
   it('reads a finish_reason beside a member of that name that is null', () => {

@@ -1,60 +1,91 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type SseEvent, SseScanner } from '../../src/providers/sse.ts'
+import type { Frame } from '../../src/providers/frame.ts'
+import { members, plain } from '../../src/providers/json-shape.ts'
+import { SseFraming } from '../../src/providers/sse.ts'
 import { splitAt } from '../support/split.ts'
 
-function scan(pieces: readonly Uint8Array[], end = true): SseEvent[] {
-  const events: SseEvent[] = []
-  const scanner = new SseScanner(event => events.push(event))
-  for (const piece of pieces) scanner.write(piece)
-  if (end) scanner.end()
-  return events
+function scan(pieces: readonly Uint8Array[], end = true): Frame[] {
+  const frames: Frame[] = []
+  const framing = new SseFraming(members({ a: plain }), frame => frames.push(frame))
+  for (const piece of pieces) framing.write(piece, 0)
+  if (end) framing.end()
+  return frames
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text)
+const values = (text: string, end = true): unknown[] => scan([bytes(text)], end).map(({ value }) => value)
 
-describe('SseScanner', () => {
+describe('SseFraming', () => {
   it('finds events with LF, CR and CRLF', () => {
-    expect(scan([bytes('data: a\n\ndata: b\n\n')])).toEqual([
-      { name: '', data: 'a', atBytes: 0 },
-      { name: '', data: 'b', atBytes: 9 },
+    const text = 'data: {"a":1}\n\ndata:{"a":"b"}\n\n'
+    const frame = { isNamedError: false, isDone: false, isBare: false }
+    expect(scan([bytes(text)])).toEqual([
+      { ...frame, value: { a: 1 }, atBytes: 0, endBytes: 14 },
+      { ...frame, value: { a: 'b' }, atBytes: 15, endBytes: 30 },
     ])
-    expect(scan([bytes('data: a\r\rdata: b\r\r')])).toEqual([
-      { name: '', data: 'a', atBytes: 0 },
-      { name: '', data: 'b', atBytes: 9 },
-    ])
-    expect(scan([bytes('data: a\r\n\r\ndata: b\r\n\r\n')])).toEqual([
-      { name: '', data: 'a', atBytes: 0 },
-      { name: '', data: 'b', atBytes: 11 },
+    expect(scan([bytes(text.replaceAll('\n', '\r'))])).toEqual(scan([bytes(text)]))
+    expect(scan([bytes(text.replaceAll('\n', '\r\n'))])).toEqual([
+      { ...frame, value: { a: 1 }, atBytes: 0, endBytes: 15 },
+      { ...frame, value: { a: 'b' }, atBytes: 17, endBytes: 33 },
     ])
   })
 
-  it('joins data lines, names events, skips comments and other fields', () => {
-    const text = ': hello\nevent: message\nid: 7\nretry: 10\ndata: one\ndata:two\ndata\n\n'
-    expect(scan([bytes(text)])).toEqual([{ name: 'message', data: 'one\ntwo\n', atBytes: 0 }])
+  it('joins data lines, skips comments and other fields', () => {
+    expect(values(': hello\nevent: message\nid: 7\nretry: 10\ndata: {"a"\ndata::\ndata\ndata: true}\n\n')).toEqual([
+      { a: true },
+    ])
+    // A string that goes over a line has a line feed in it, which JSON does not take.
+    expect(values('data: {"a":"x\ndata: y"}\n\n')).toEqual([undefined])
+    expect(values('datax: {"a":1}\nxdata: {"a":1}\n\n')).toEqual([])
   })
 
   it('takes away one space after the colon, not two', () => {
-    expect(scan([bytes('data:  a\n\n')])[0]?.data).toBe(' a')
-    expect(scan([bytes('data:a\n\n')])[0]?.data).toBe('a')
+    expect(scan([bytes('data:[DONE]\n\n')])[0]?.isDone).toBe(true)
+    expect(scan([bytes('data: [DONE]\n\n')])[0]?.isDone).toBe(true)
+    expect(scan([bytes('data:  [DONE]\n\n')])[0]?.isDone).toBe(false)
+    expect(scan([bytes('data: [DO\ndata: NE]\n\n')])[0]?.isDone).toBe(false)
+    expect(scan([bytes('data: [DONE] \ndata: x\n\n')])[0]?.isDone).toBe(true)
   })
 
-  it('forgets an event without data, its name too', () => {
-    expect(scan([bytes('event: error\n\ndata: a\n\n')])).toEqual([{ name: '', data: 'a', atBytes: 14 }])
+  it('knows an event named error, by the last of its names, with data or without', () => {
+    const isError = (text: string): boolean[] => scan([bytes(text)]).map(({ isNamedError }) => isNamedError)
+    expect(isError('event: error\ndata: x\n\n')).toEqual([true])
+    expect(isError('data: x\nevent:error\n\n')).toEqual([true])
+    expect(isError('event: error\n\ndata: x\n\n')).toEqual([true, false])
+    for (const name of ['event: ping', 'event:', 'event: ', 'event']) {
+      expect(isError(`event: error\n${name}\ndata: x\n\n`)).toEqual([false])
+    }
+    expect(isError('event: errors\ndata: x\n\nevent: err\ndata: x\n\nevent\ndata: x\n\n')).toEqual([
+      false,
+      false,
+      false,
+    ])
   })
 
-  it('skips the byte order mark at the start', () => {
-    expect(scan([bytes('\ufeffdata: a\n\n')]).map(event => event.data)).toEqual(['a'])
+  it('forgets an event without data', () => {
+    expect(scan([bytes('event: ping\n\ndata: a\n\n')])).toHaveLength(1)
+  })
+
+  it('reads bare JSON in place of an event, and tells it apart', () => {
+    const frames = scan([bytes('data: 1\n\n{\n "a": 2\n}\n\ndata: 3\n\n[{}]')])
+    expect(frames.map(({ value, isBare }) => [value, isBare])).toEqual([
+      [1, false],
+      [{ a: 2 }, true],
+      [3, false],
+      [[], true],
+    ])
   })
 
   it('tells the last event only at a clean end', () => {
-    expect(scan([bytes('data: a\n')], false)).toEqual([])
-    expect(scan([bytes('data: a\n')])).toEqual([{ name: '', data: 'a', atBytes: 0 }])
-    expect(scan([bytes('data: a')])).toEqual([{ name: '', data: 'a', atBytes: 0 }])
+    expect(values('data: {"a":1}\n', false)).toEqual([])
+    expect(values('data: {"a":1}\n')).toEqual([{ a: 1 }])
+    expect(values('data: {"a":1}')).toEqual([{ a: 1 }])
+    expect(values('data: 12')).toEqual([12])
   })
 
   const line = fc.constantFrom(
-    'data: é€💥',
+    'data: "é€💥"',
     'data: [DONE]',
     'event: error',
     ': ping',
@@ -63,6 +94,7 @@ describe('SseScanner', () => {
     'data',
     'id: 1',
     'data: {"a":1}',
+    '{"a":1}',
   )
   const ending = fc.constantFrom('\n', '\r', '\r\n')
   const stream = fc.array(fc.tuple(line, ending), { maxLength: 12 }).map(lines => lines.flat().join(''))
@@ -74,10 +106,5 @@ describe('SseScanner', () => {
       }),
       { numRuns: 500 },
     )
-  })
-
-  it('finds the same place of an event when CR and LF of the blank line before it come apart', () => {
-    const text = 'data: a\r\n\r\ndata: b\r\n\r\n'
-    expect(scan(splitAt(bytes(text), [10]))).toEqual(scan([bytes(text)]))
   })
 })
