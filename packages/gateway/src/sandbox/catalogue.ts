@@ -1,14 +1,14 @@
-import { anthropicMessagesEndpoint } from './anthropic.ts'
-import { appMessagesEndpoint } from './app-messages.ts'
-import { effectEndpoint } from './effects.ts'
 import type { Endpoint } from './endpoint.ts'
+import { anthropicMessagesEndpoint } from './endpoints/anthropic.ts'
+import { appMessagesEndpoint } from './endpoints/app-messages.ts'
+import { effectEndpoint } from './endpoints/effects.ts'
+import { geminiGenerateEndpoint, geminiStreamEndpoint } from './endpoints/gemini.ts'
+import { ollamaChatEndpoint, ollamaGenerateEndpoint } from './endpoints/ollama.ts'
+import { openaiChatEndpoint } from './endpoints/openai-chat.ts'
+import { openaiEmbeddingsEndpoint } from './endpoints/openai-embeddings.ts'
+import { openaiResponsesEndpoint } from './endpoints/openai-responses.ts'
+import { openaiTranscriptionsEndpoint } from './endpoints/openai-transcriptions.ts'
 import { FAULT_LINES } from './faults.ts'
-import { geminiGenerateEndpoint, geminiStreamEndpoint } from './gemini.ts'
-import { ollamaChatEndpoint, ollamaGenerateEndpoint } from './ollama.ts'
-import { openaiChatEndpoint } from './openai-chat.ts'
-import { openaiEmbeddingsEndpoint } from './openai-embeddings.ts'
-import { openaiResponsesEndpoint } from './openai-responses.ts'
-import { openaiTranscriptionsEndpoint } from './openai-transcriptions.ts'
 
 /** Everything that can be called for work. */
 const ENDPOINTS: readonly Endpoint[] = [

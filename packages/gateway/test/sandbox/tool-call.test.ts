@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { toolCallIn } from '../../src/sandbox/tool-call.ts'
+import { toolCallIn } from '../../src/sandbox/endpoints/tool-call.ts'
 
 const openaiTools = [{ type: 'function', function: { name: 'weather' } }]
 

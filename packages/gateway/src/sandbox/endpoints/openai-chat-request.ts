@@ -1,4 +1,5 @@
-import { isRecord, parseJsonObject } from './body.ts'
+import { isRecord, parseJsonObject } from '../body.ts'
+import { countWords } from '../words.ts'
 import {
   type Fields,
   invalid,
@@ -11,7 +12,6 @@ import {
   saidIn,
 } from './prompt.ts'
 import { toolCallIn } from './tool-call.ts'
-import { countWords } from './words.ts'
 
 /** What the sandbox needs to know of an OpenAI chat request. */
 export interface ChatPrompt extends Prompt {

@@ -1,5 +1,6 @@
-import { isRecord, parseJsonObject } from './body.ts'
-import type { Call } from './endpoint.ts'
+import { isRecord, parseJsonObject } from '../body.ts'
+import type { Call } from '../endpoint.ts'
+import { countWords } from '../words.ts'
 import {
   type Fields,
   invalid,
@@ -11,7 +12,6 @@ import {
   saidIn,
   textOf,
 } from './prompt.ts'
-import { countWords } from './words.ts'
 
 /** Gemini's own limit on `candidateCount`. */
 const MAX_CANDIDATES = 8

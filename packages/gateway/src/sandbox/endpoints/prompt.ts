@@ -1,4 +1,4 @@
-import { isRecord } from './body.ts'
+import { isRecord } from '../body.ts'
 
 /** What the sandbox needs to know of a request for words, whoever's format it came in. */
 export interface Prompt {

@@ -1,4 +1,5 @@
-import { isRecord, parseJsonObject } from './body.ts'
+import { isRecord, parseJsonObject } from '../body.ts'
+import { countWords } from '../words.ts'
 import {
   type Fields,
   invalid,
@@ -10,7 +11,6 @@ import {
   readModel,
   saidIn,
 } from './prompt.ts'
-import { countWords } from './words.ts'
 
 /** Reads a chat request of Ollama as strictly as it does where a mistake would change the answer, and no further. */
 export function readOllamaChatRequest(body: Buffer): Reading<Prompt> {

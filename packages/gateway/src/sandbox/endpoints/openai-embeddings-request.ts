@@ -1,6 +1,6 @@
-import { parseJsonObject } from './body.ts'
+import { parseJsonObject } from '../body.ts'
+import { countWords } from '../words.ts'
 import { invalid, notAnObject, readCount, readModel } from './prompt.ts'
-import { countWords } from './words.ts'
 
 /** What the sandbox needs to know of an embeddings request. */
 export interface EmbeddingsRequest {

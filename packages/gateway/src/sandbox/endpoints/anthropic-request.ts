@@ -1,4 +1,5 @@
-import { parseJsonObject } from './body.ts'
+import { parseJsonObject } from '../body.ts'
+import { countWords } from '../words.ts'
 import {
   invalid,
   notAnObject,
@@ -11,7 +12,6 @@ import {
   textOf,
 } from './prompt.ts'
 import { toolCallIn } from './tool-call.ts'
-import { countWords } from './words.ts'
 
 /** Reads a Messages request as strictly as Anthropic where a mistake would change the answer, and no further. */
 export function readMessagesRequest(body: Buffer): Reading<Prompt> {

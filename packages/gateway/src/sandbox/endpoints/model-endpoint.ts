@@ -1,8 +1,8 @@
-import type { Answer } from './answer.ts'
-import type { Call, Endpoint } from './endpoint.ts'
-import { type ErrorFormat, errorAnswer } from './error-format.ts'
+import type { Answer } from '../answer.ts'
+import type { Call, Endpoint } from '../endpoint.ts'
+import { type ErrorFormat, errorAnswer } from '../error-format.ts'
+import { type Reply, replyTo } from '../words.ts'
 import type { Prompt, Reading } from './prompt.ts'
-import { type Reply, replyTo } from './words.ts'
 
 /** What one run says, ready for either form of the answer. */
 export interface Completion<P extends Prompt = Prompt> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { jsonAnswer } from './answer.ts'
-import type { Endpoint } from './endpoint.ts'
-import { errorAnswer, openaiErrors } from './error-format.ts'
+import { jsonAnswer } from '../answer.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { errorAnswer, openaiErrors } from '../error-format.ts'
 import { type EmbeddingsRequest, readEmbeddingsRequest } from './openai-embeddings-request.ts'
 import { openaiRequestId } from './openai-head.ts'
 

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import type { Call } from './endpoint.ts'
+import type { Call } from '../endpoint.ts'
+import { countWords } from '../words.ts'
 import { invalid, type Prompt, type Reading, readModel } from './prompt.ts'
-import { countWords } from './words.ts'
 
 const FORMATS = ['json', 'text', 'srt', 'vtt', 'verbose_json'] as const
 

@@ -1,6 +1,6 @@
-import { jsonAnswer } from './answer.ts'
-import type { Endpoint } from './endpoint.ts'
-import { openaiErrors } from './error-format.ts'
+import { jsonAnswer } from '../answer.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { openaiErrors } from '../error-format.ts'
 
 /** A plain effect, such as a charge: whatever is sent, it happens once more and says how often it has. */
 export const effectEndpoint: Endpoint = {

@@ -1,8 +1,8 @@
-import { jsonAnswer } from './answer.ts'
-import { parseJsonObject } from './body.ts'
-import type { Endpoint } from './endpoint.ts'
-import { openaiErrors } from './error-format.ts'
-import { countWords, replyTo } from './words.ts'
+import { jsonAnswer } from '../answer.ts'
+import { parseJsonObject } from '../body.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { openaiErrors } from '../error-format.ts'
+import { countWords, replyTo } from '../words.ts'
 
 /** The endpoint of an app that has an AI behind it: a prompt in, a reply out, no provider's format. */
 export const appMessagesEndpoint: Endpoint = {

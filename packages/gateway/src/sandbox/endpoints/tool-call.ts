@@ -1,4 +1,4 @@
-import { isRecord } from './body.ts'
+import { isRecord } from '../body.ts'
 import type { Message, ToolCall } from './prompt.ts'
 
 /**

@@ -1,7 +1,7 @@
-import { type Answer, framesFrom, jsonAnswer, sseAnswer, typedFrame } from './answer.ts'
+import { type Answer, framesFrom, jsonAnswer, sseAnswer, typedFrame } from '../answer.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { anthropicErrors, failureAt } from '../error-format.ts'
 import { readMessagesRequest } from './anthropic-request.ts'
-import type { Endpoint } from './endpoint.ts'
-import { anthropicErrors, failureAt } from './error-format.ts'
 import { type Completion, modelEndpoint, textIn } from './model-endpoint.ts'
 import type { ToolCall } from './prompt.ts'
 
