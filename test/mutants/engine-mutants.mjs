@@ -98,9 +98,9 @@ export const engineMutants = [
   {
     name: 'canonical never sent',
     about: 'whoever comes with other bytes waits for a word that never comes',
-    file: 'engine/log-writer.ts',
-    find: 'return this.#saidCanonical ? {} : { canonical: this.#terms.canonical() }',
-    replace: 'return this.#saidCanonical || this.#storedBytes >= 0 ? {} : { canonical: this.#terms.canonical() }',
+    file: 'engine/own-canonical.ts',
+    find: 'return { canonical: this.#made }',
+    replace: 'return this.#over ? { canonical: this.#made } : {}',
   },
   {
     name: 'lost does not stop',
