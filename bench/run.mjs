@@ -10,19 +10,10 @@ const help = `npm run bench -- [flags]
   --seconds N   of each measurement, 1 to 60 (default 5)
   --repeats N   of each pair, 1 to 20 (default 3); medians are reported
   --only TEXT   rows whose name holds it
-  --out FILE    where the figures go (default bench/results/gateway.json)
+  --out FILE    where the figures go (default bench/results/all.json; with --only nowhere)
   --check       exit 1 when a row misses its goal`
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '5' },
-    repeats: { type: 'string', default: '3' },
-    only: { type: 'string', default: '' },
-    out: { type: 'string', default: 'bench/results/gateway.json' },
-    check: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
-})
+const values = readFlags()
 
 if (values.help) {
   process.stdout.write(`${help}\n`)
@@ -42,11 +33,29 @@ for (const row of chosen) {
   allRuns[row.name] = runs
   summaries.push(summarise(row, runs))
 }
-writeResult(values.out, summaries, allRuns, settings)
+const out = values.out || (values.only === '' ? 'bench/results/all.json' : '')
+if (out !== '') writeResult(out, summaries, allRuns, settings)
 process.stdout.write(`${table(summaries)}\n`)
 const missed = summaries.filter(isMissed)
 for (const summary of missed) process.stderr.write(`missed: ${missedLine(summary)}\n`)
 if (values.check && missed.length > 0) process.exitCode = 1
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        seconds: { type: 'string', default: '5' },
+        repeats: { type: 'string', default: '3' },
+        only: { type: 'string', default: '' },
+        out: { type: 'string', default: '' },
+        check: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    return usage(`${error.message}\n${help}`)
+  }
+}
 
 function bounded(name, most) {
   const number = Number(values[name])
