@@ -5,6 +5,7 @@ const credential = /^(?:k|%6[bB])(?:e|%65)(?:y|%79)(?:=|$)/
 
 /** The parameters that are a credential, as sent: they name the tenant, and so never the request. */
 export function credentialOf(query: string): string | undefined {
+  if (query === '') return undefined
   const found = query.split('&').filter(parameter => credential.test(parameter))
   return found.length === 0 ? undefined : found.join('&')
 }
