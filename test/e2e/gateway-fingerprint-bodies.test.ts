@@ -186,6 +186,19 @@ describe('forms, queries and headers', () => {
     expect(await sandbox.meter.runs('form')).toBe(1)
   })
 
+  test('JSON that curl calls a form counts by its bytes: 1+1 is not 1 1', async () => {
+    const curl = (body: string): Body => ({ type: 'application/x-www-form-urlencoded', body })
+    expect(outcomeOf(await charge('curl', curl('{"prompt":"1+1"}')))).toBe('executed')
+    expect(outcomeOf(await charge('curl', curl('{"prompt":"1+1"}')))).toBe('replayed')
+    const refused = await charge('curl', curl('{"prompt":"1 1"}'))
+    expect(problemOf(refused)).toEqual(reused)
+    expect(detailOf(refused)).toContain(
+      'form: a byte stands in it that forms spell with a percent sign; is its content type',
+    )
+    expect(problemOf(await charge('curl', curl('{"prompt":"%31+1"}')))).toEqual(reused)
+    expect(await sandbox.meter.runs('curl')).toBe(1)
+  })
+
   test('betas do not depend on order, spaces or lines', async () => {
     const json: Body = { type: 'application/json', body: '{}' }
     const betas = (...lines: string[]): Promise<Answer> => charge('betas', json, { 'anthropic-beta': lines })

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { codingsOf, decodeContent } from './content-coding.ts'
-import { canonicalForm } from './form.ts'
+import { canonicalForm, isSpelledAsForm } from './form.ts'
 import { canonicalJson } from './json.ts'
 import { type LeaveOut, withoutMembers } from './leave-out.ts'
 import { MultipartDigest, readBoundary } from './multipart.ts'
@@ -66,6 +66,7 @@ function readBody({ mediaType, parameters, leaveOut }: BodyInput, body: Uint8Arr
       return { kind, digest: parts.digest }
     }
     case 'form': {
+      if (!isSpelledAsForm(body)) return { kind: 'as sent', reason: `form: ${notSpelledAsForm}` }
       const form = canonicalForm(body)
       if (form.kind === 'invalid') return { kind: 'as sent', reason: `form: ${form.reason}` }
       return { kind, digest: sha256(form.bytes) }
@@ -74,6 +75,8 @@ function readBody({ mediaType, parameters, leaveOut }: BodyInput, body: Uint8Arr
       return { kind, digest: sha256(body) }
   }
 }
+
+const notSpelledAsForm = 'a byte stands in it that forms spell with a percent sign; is its content type right?'
 
 function sha256(bytes: Uint8Array): Uint8Array {
   return hash('sha256', bytes, 'buffer')

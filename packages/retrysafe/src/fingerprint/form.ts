@@ -35,10 +35,22 @@ export const querySpelling: PairSpelling = {
   plusIsSpace: false,
 }
 
+/** No URI holds these (RFC 3986 §2), and nothing that writes a form leaves them as they are; JSON and XML need them. */
+const foreign = byteSet('"<>\\^`{|}').fill(1, 0, 0x21).fill(1, 0x7f)
+
 function byteSet(characters: string): Uint8Array {
   const set = new Uint8Array(256)
   for (const byte of Buffer.from(characters, 'latin1')) set[byte] = 1
   return set
+}
+
+/**
+ * Whether a body that is said to be a form can be one. `curl -d` says so of JSON, which Ollama and others read as JSON
+ * all the same: there `1+1` is not `1 1`.
+ */
+export function isSpelledAsForm(body: Uint8Array): boolean {
+  for (let at = 0; at < body.byteLength; at++) if (foreign[body[at] ?? 0] === 1) return false
+  return true
 }
 
 /**

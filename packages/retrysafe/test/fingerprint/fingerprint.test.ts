@@ -114,6 +114,8 @@ describe('another request', () => {
     ],
     ['a part', multipart('x'), multipart('x', '2')],
     ['a pair', { ...form, body: 'a=1' }, { ...form, body: 'a=2' }],
+    ['JSON that is said to be a form', { ...form, body: '{"a":"1+1"}' }, { ...form, body: '{"a":"1 1"}' }],
+    ['its order', { ...form, body: '{"a":"&c&b&"}' }, { ...form, body: '{"a":"&b&c&"}' }],
     ['text and its spelling', { ...text, body: 'a b' }, { ...text, body: 'a  b' }],
     ['empty and not', { body: '' }, { body: ' ' }],
   ])('%s', (_, one, other) => {
@@ -143,6 +145,10 @@ describe('what is not what it claims to be counts by its bytes, and why is told'
     [{ ...multipart('x'), parameters: '' }, 'multipart: the content type names no boundary'],
     [{ ...multipart('x'), parameters: '; boundary=y' }, 'multipart: its boundary is nowhere in it'],
     [{ ...multipart('x'), body: '--x\r\n\r\n1' }, 'multipart: the last boundary is missing'],
+    ...['{}', '"a"', '<a/>', 'a=x y', 'a=\u00e9', 'a=1\n', 'a=\0', 'a=\x7f'].map((body): [Change, string] => [
+      { ...form, body },
+      'form: a byte stands in it that forms spell with a percent sign; is its content type right?',
+    ]),
     [{ ...form, body: 'a&'.repeat(10_001) }, 'form: more than 10000 pairs (MAX_FORM_PAIRS)'],
     [{ contentEncoding: 'gzip' }, 'content-encoding: the body is not one whole gzip stream'],
     [{ contentEncoding: 'zstd' }, 'content-encoding: it names a coding that is not decoded here'],
