@@ -209,6 +209,16 @@ describe('forms, queries and headers', () => {
     expect(await sandbox.meter.runs('betas')).toBe(1)
   })
 
+  test('a second content type is another request, and so is another method', async () => {
+    const call = (headers: object): Promise<Answer> => charge('types', { type: '', body: '{}' }, headers)
+    const json = 'application/json; charset=utf-8'
+    expect(outcomeOf(await call({ 'Content-Type': json }))).toBe('executed')
+    expect(outcomeOf(await call({ 'Content-Type': 'application/json' }))).toBe('replayed')
+    expect(problemOf(await call({ 'Content-Type': [json, 'text/plain'] }))).toEqual(reused)
+    expect(problemOf(await call({ 'Content-Type': json, 'X-HTTP-Method-Override': 'DELETE' }))).toEqual(reused)
+    expect(await sandbox.meter.runs('types')).toBe(1)
+  })
+
   test('a credential in the query names the tenant and not the request, also where it is spelled with percent signs', async () => {
     const call = (query: string): Promise<Answer> =>
       ask(`${gateway.url}/effects/query?${query}`, { headers: { 'Idempotency-Key': 'query' }, body: '{}' })

@@ -1,6 +1,8 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
 import { type Gateway, startGateway } from '../support/gateway.ts'
 import { openStage } from '../support/stage.ts'
@@ -66,4 +68,37 @@ describe('while the canonical form of 32 MB of hostile JSON is made', () => {
     expect(gateway.stderr()).not.toContain('canonical forms')
     expect(lives).toBeGreaterThan(control.lives * 4)
   })
+})
+
+test('zip bombs, more of them than may wait, hold up nobody else', async () => {
+  const item = '{"b":0,"a":1e20},'
+  const bomb = gzipSync(gzipSync(`[${item.repeat(1_900_000)}0]`))
+  const bombHeaders = (key: string) => ({ ...headers, 'Idempotency-Key': key, 'Content-Encoding': 'gzip, gzip' })
+  const leave = new AbortController()
+  setMaxListeners(0, leave.signal)
+  const refused: Answer[] = []
+  const sent = Array.from({ length: 1_020 }, (_, number) =>
+    ask(`${gateway.url}/effects/charge`, {
+      headers: bombHeaders(`bomb-${number}`),
+      body: bomb,
+      signal: leave.signal,
+    }).then(
+      answer => refused.push(answer),
+      () => {},
+    ),
+  )
+  await eventually(() => refused.length).toBeGreaterThanOrEqual(10)
+  for (const answer of refused) {
+    expect(problemOf(answer)).toEqual({ status: 503, code: 'OVERLOADED', shouldRetry: 'true' })
+  }
+  expect(outcomeOf(await charge('beside', '{}'))).toBe('executed')
+  const encoded = { headers: bombHeaders('beside-2'), body: gzipSync(gzipSync('{}')) }
+  expect(outcomeOf(await ask(`${gateway.url}/effects/charge`, encoded))).toBe('executed')
+  leave.abort()
+  await Promise.all(sent)
+  // Those who have left made room: only the one in work is still to be waited for.
+  const large = `{"a":1${' '.repeat(200_000)}}`
+  const last = { headers: { ...bombHeaders('last'), 'Content-Encoding': 'gzip' }, body: gzipSync(large) }
+  expect(outcomeOf(await ask(`${gateway.url}/effects/charge`, last))).toBe('executed')
+  expect(await sandbox.meter.runs('bomb-1')).toBe(0)
 })

@@ -31,7 +31,7 @@ export function readTenant(
     case 'none':
       return identity.tenantNamed('')
     case 'header':
-      return head.tenantHeader === undefined ? undefined : identity.tenantNamed(head.tenantHeader)
+      return head.tenantHeader ? identity.tenantNamed(head.tenantHeader) : undefined
     case 'credential': {
       const parameter = credentialOf(query)
       const credentials = parameter === undefined ? head.credentials : [...head.credentials, `?=${parameter}`]

@@ -67,9 +67,9 @@ export class KeyedCall implements Call {
     this.#response = response
   }
 
-  readonly canonical = (): Fingerprint | Promise<Fingerprint> => {
+  readonly canonical = (signal?: AbortSignal): Fingerprint | Promise<Fingerprint> => {
     if (this.#canonical === undefined) {
-      const body = this.#canonicalBodies.of(this.#input)
+      const body = this.#canonicalBodies.of(this.#input, signal)
       this.#canonical = body instanceof Promise ? body.then(made => this.#fingerprint(made)) : this.#fingerprint(body)
     }
     return this.#canonical

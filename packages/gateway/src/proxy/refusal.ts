@@ -34,7 +34,7 @@ export function refuseSlow(response: ServerResponse, notice: KeyNotice | undefin
 }
 
 export function missingTenant(tenant: TenantMode): string {
-  if (tenant.kind === 'header') return `The header ${tenant.name}, which names the tenant, is missing.`
+  if (tenant.kind === 'header') return `The header ${tenant.name}, which names the tenant, is missing or empty.`
   return 'Send the credential that the upstream takes (Authorization, x-api-key, api-key, x-goog-api-key or ?key=).'
 }
 

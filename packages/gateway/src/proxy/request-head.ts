@@ -30,7 +30,7 @@ export interface RequestHead {
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const
 
 /**
- * Versions, betas, organisations, and models that stand in a header: they change what the same body means. `list`: a set
+ * Versions, betas, organisations, methods and models that stand in a header: they change what the same body means. `list`: a set
  * of names, in any order.
  */
 const countedHeaders: ReadonlyMap<string, 'value' | 'list'> = new Map([
@@ -44,6 +44,8 @@ const countedHeaders: ReadonlyMap<string, 'value' | 'list'> = new Map([
   ['api-version', 'value'],
   ['x-api-version', 'value'],
   ['x-goog-user-project', 'value'],
+  // Google's APIs, and others, take it for the method.
+  ['x-http-method-override', 'value'],
   // What the Vercel AI SDK sends to its gateway: there the model is not in the body.
   ['ai-model-id', 'value'],
   ['ai-language-model-id', 'value'],
@@ -79,7 +81,7 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
   const credentials: string[] = []
   for (const name of credentialHeaders) {
     const value = read(name)
-    if (value !== undefined) credentials.push(`${name}=${value}`)
+    if (value !== undefined && !isBlank(name, value)) credentials.push(`${name}=${value}`)
   }
   return {
     forward: withoutNames(forward, connectionTokens(read('connection')), names),
@@ -103,6 +105,11 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
       stainlessReadTimeout: read('x-stainless-read-timeout'),
     },
   }
+}
+
+/** An SDK without its key sends the scheme alone: all who do are not one tenant. */
+function isBlank(name: string, value: string): boolean {
+  return value === '' || (name === 'authorization' && /^(?:bearer|basic)$/i.test(value))
 }
 
 function countedLines(values: ReadonlyMap<string, string>): string[] {

@@ -27,6 +27,27 @@ test('a connection whose credential is gone has no tenant', () => {
   expect(tenantOf(connection, [])).toBeUndefined()
 })
 
+test.each([
+  [['Authorization', '']],
+  [['Authorization', 'Bearer']],
+  [['authorization', 'basic', 'x-api-key', '']],
+  [['api-key', ''], 'key='],
+  [[], 'alt=sse&k%65y'],
+])('an empty credential is none: %j %s', (rawHeaders: string[], query?: string) => {
+  expect(tenantOf(new Socket(), rawHeaders, query)).toBeUndefined()
+  const beside = tenantOf(new Socket(), [...rawHeaders, 'x-goog-api-key', 'k'], query)
+  expect(beside).toBe(identity.tenantOf(['x-goog-api-key=k']))
+})
+
+test('an empty name of a tenant is none', () => {
+  const named = (value: string): string | undefined => {
+    const head = readRequestHead(['X-Tenant', value], { keys: [], tenant: 'x-tenant' })
+    return readTenant(identity, { kind: 'header', name: 'x-tenant' }, head, '', true, new Socket())
+  }
+  expect(named('')).toBeUndefined()
+  expect(named('a')).toBe(identity.tenantNamed('a'))
+})
+
 test('the order of the headers does not count, their names and the query do', () => {
   const connection = new Socket()
   const both = tenantOf(connection, ['Authorization', 'a', 'X-Api-Key', 'b'])

@@ -14,8 +14,11 @@ import type { Waiters } from './waiters.ts'
 export interface Call {
   readonly key: StoreKey
   readonly raw: Fingerprint
-  /** Asked for only when it is needed; the same answer each time. A promise where it takes long; it should not reject. */
-  readonly canonical: () => Fingerprint | Promise<Fingerprint>
+  /**
+   * Asked for only when it is needed; the same answer each time. A promise where it takes long; it rejects only where
+   * there is none to be had, and the call with it, unless it runs already. `signal`: once it fires, nobody wants it.
+   */
+  readonly canonical: (signal?: AbortSignal) => Fingerprint | Promise<Fingerprint>
   /** The raw fingerprint is another at every retry, so the canonical one goes with the first claim. Default false. */
   readonly canonicalFirst?: boolean
   readonly leaseMs: number
@@ -71,7 +74,10 @@ const undecidedMs = 250
  */
 export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   const claimant = new Claimant(port, call)
-  if (call.canonicalFirst) await claimant.bringCanonical()
+  if (call.canonicalFirst) {
+    await claimant.bringCanonical()
+    if (call.signal?.aborted) return { kind: 'left' }
+  }
   // The first of its claims may be the one that was granted, delivered late or twice: the lease may be as old as that.
   const claimedAt = instant(port.surroundings.clock)
   try {
@@ -158,9 +164,14 @@ class Claimant {
     this.#waits = false
   }
 
-  /** From now on each claim says it. */
+  /** From now on each claim says it; unless the caller has left meanwhile. */
   async bringCanonical(): Promise<void> {
-    this.#canonical ??= await this.#call.canonical()
+    const { signal } = this.#call
+    try {
+      this.#canonical ??= await this.#call.canonical(signal)
+    } catch (error) {
+      if (!signal?.aborted) throw error
+    }
   }
 
   ask(): Promise<ClaimAnswer> {

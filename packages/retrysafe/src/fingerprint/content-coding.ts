@@ -40,12 +40,17 @@ export function codingsOf(contentEncoding: string): string[] {
 
 /**
  * A body without its content codings. Only as a whole: what is cut, damaged, followed by other bytes, or larger than
- * `MAX_DECODED_BYTES` is `undecodable`.
+ * `maxBytes` is `undecodable`.
  *
+ * @param maxBytes default `MAX_DECODED_BYTES`
  * @example
  * decodeContent(codingsOf('gzip'), gzipSync('{}')) // { kind: 'decoded', bytes: '{}' }
  */
-export function decodeContent(codings: readonly string[], body: Uint8Array): Decoding {
+export function decodeContent(
+  codings: readonly string[],
+  body: Uint8Array,
+  maxBytes: number = MAX_DECODED_BYTES,
+): Decoding {
   if (codings.length > MAX_CODINGS) {
     return { kind: 'undecodable', reason: `${codings.length} codings > ${MAX_CODINGS} (MAX_CODINGS)` }
   }
@@ -53,9 +58,9 @@ export function decodeContent(codings: readonly string[], body: Uint8Array): Dec
   for (const coding of codings.toReversed()) {
     const candidates = decoders.get(coding)
     if (candidates === undefined) return { kind: 'undecodable', reason: 'it names a coding that is not decoded here' }
-    const decoding = decodeWith(candidates, bytes)
+    const decoding = decodeWith(candidates, bytes, maxBytes)
     if (decoding === 'too large') {
-      return { kind: 'undecodable', reason: `more than ${MAX_DECODED_BYTES} bytes decoded (MAX_DECODED_BYTES)` }
+      return { kind: 'undecodable', reason: `more than ${maxBytes} bytes decoded (MAX_DECODED_BYTES)` }
     }
     if (decoding === 'invalid') return { kind: 'undecodable', reason: `the body is not one whole ${coding} stream` }
     bytes = decoding
@@ -63,10 +68,14 @@ export function decodeContent(codings: readonly string[], body: Uint8Array): Dec
   return { kind: 'decoded', bytes }
 }
 
-function decodeWith(candidates: readonly Decoder[], bytes: Uint8Array): Uint8Array | 'too large' | 'invalid' {
+function decodeWith(
+  candidates: readonly Decoder[],
+  bytes: Uint8Array,
+  maxOutputLength: number,
+): Uint8Array | 'too large' | 'invalid' {
   for (const decode of candidates) {
     try {
-      const { buffer, engine } = decode(bytes, { info: true, maxOutputLength: MAX_DECODED_BYTES })
+      const { buffer, engine } = decode(bytes, { info: true, maxOutputLength })
       if (engine.bytesWritten === bytes.byteLength) return buffer
     } catch (error) {
       if (Reflect.get(Object(error), 'code') === 'ERR_BUFFER_TOO_LARGE') return 'too large'

@@ -1,5 +1,5 @@
 import { type BodyForm, type BodyInput, type CanonicalBody, canonicalBody } from './canonical-body.ts'
-import { canonicalParameters, lengthPrefixed } from './header-parameters.ts'
+import { canonicalParameters, type HeaderParameter, lengthPrefixed } from './header-parameters.ts'
 import type { KeyedHash } from './keyed-hash.ts'
 import { canonicalQuery } from './query.ts'
 
@@ -40,20 +40,23 @@ export function canonicalFingerprint(
   body: CanonicalBody = canonicalBody(input),
 ): Fingerprint {
   if (body.kind === 'as sent') return finish(key.digest(`as sent ${headOf(input)}${typeAsSent(input)}`, input.body))
-  const parameters = canonicalParameters(input.parameters ?? '', meaninglessParameter(body.kind))
+  const parameters = canonicalParameters(input.parameters ?? '', parameter => isMeaningless(parameter, body.kind))
   return finish(key.digest(`canonical ${body.kind} ${headOf(input)}${lengthPrefixed(parameters)};`, body.digest))
 }
 
-/** A boundary is new at every retry; JSON has no charset but UTF-8 (RFC 8259 §8.1, §11). */
-function meaninglessParameter(form: BodyForm): string | undefined {
+/**
+ * A boundary is new at every retry; JSON is UTF-8 also where nothing says so (RFC 8259 §8.1, §11). Another charset, which
+ * some servers obey, counts; so does a second line of Content-Type, which stands behind the first one's last value.
+ */
+function isMeaningless({ name, value }: HeaderParameter, form: BodyForm): boolean {
   switch (form) {
     case 'json':
-      return 'charset'
+      return name === 'charset' && /^utf-?8$/i.test(value)
     case 'multipart':
-      return 'boundary'
+      return name === 'boundary'
     case 'form':
     case 'bytes':
-      return undefined
+      return false
   }
 }
 

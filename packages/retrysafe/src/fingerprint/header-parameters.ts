@@ -37,14 +37,17 @@ export function readParameters(text: string): HeaderParameter[] | undefined {
  * One spelling for parameters that mean the same: neither quotes nor spaces nor their order count. What is malformed
  * stands for itself.
  *
- * @param without the name of a parameter that does not count
+ * @param isMeaningless which parameters do not count; default none
  */
-export function canonicalParameters(text: string, without?: string): string {
+export function canonicalParameters(
+  text: string,
+  isMeaningless: (parameter: HeaderParameter) => boolean = () => false,
+): string {
   if (text === '') return ''
   const parameters = readParameters(text)
   if (parameters === undefined) return `malformed${lengthPrefixed(text)}`
   return parameters
-    .filter(({ name }) => name !== without)
+    .filter(parameter => !isMeaningless(parameter))
     .sort((left, right) => (left.name < right.name ? -1 : left.name > right.name ? 1 : 0))
     .map(({ name, value }) => lengthPrefixed(name) + lengthPrefixed(value))
     .join('')

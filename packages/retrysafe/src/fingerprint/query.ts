@@ -3,10 +3,10 @@ import { canonicalPairs, querySpelling } from './form.ts'
 /** A parameter named `key`, also where that is spelled with percent signs. */
 const credential = /^(?:k|%6[bB])(?:e|%65)(?:y|%79)(?:=|$)/
 
-/** The parameters that are a credential, as sent: they name the tenant, and so never the request. */
+/** The parameters that are a credential, as sent: they name the tenant, and so never the request. An empty one is none. */
 export function credentialOf(query: string): string | undefined {
   if (query === '') return undefined
-  const found = query.split('&').filter(parameter => credential.test(parameter))
+  const found = query.split('&').filter(parameter => credential.test(parameter) && /=./.test(parameter))
   return found.length === 0 ? undefined : found.join('&')
 }
 

@@ -23,6 +23,7 @@ export const problemKinds = {
   QUOTA_EXCEEDED: { status: 429, title: 'Quota exceeded', shouldRetry: true },
   STORE_UNAVAILABLE: { status: 503, title: 'The store is out of reach', shouldRetry: true },
   STORE_FULL: { status: 503, title: 'The store is full', shouldRetry: false },
+  OVERLOADED: { status: 503, title: 'The gateway is overloaded', shouldRetry: true },
   DRAINING: { status: 503, title: 'Shutting down', shouldRetry: true },
   UPSTREAM_UNKNOWN: { status: 404, title: 'No such upstream', shouldRetry: false },
   UPSTREAM_UNREACHABLE: { status: 502, title: 'The upstream is unreachable', shouldRetry: true },

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Entry } from '../../src/engine/claim.ts'
 import type { Fingerprint } from '../../src/fingerprint/fingerprint.ts'
 import { memoryStore } from '../../src/stores/memory/store.ts'
 import {
@@ -120,6 +121,27 @@ describe('a canonical fingerprint that goes first', () => {
     await enterRun(a.engine, { canonicalFirst: true })
     expect(describeEntry(await now(b.engine.enter({ ...strange, canonicalFirst: true })))).toBe('refused KEY_REUSED')
     expect(faulty.count('renew')).toBe(0)
+  })
+
+  it('claims nothing for a caller that left meanwhile, also where it will never be there', async () => {
+    const leave = new AbortController()
+    const gone = (canonical: () => Promise<Fingerprint>): Promise<Entry> =>
+      a.engine.enter(callOf({ canonical, canonicalFirst: true, signal: leave.signal }))
+    const entering = [
+      gone(slow),
+      gone(() => new Promise((_, reject) => leave.signal.addEventListener('abort', reject))),
+    ]
+    leave.abort()
+    make(fingerprintOf('canonical-1'))
+    expect((await Promise.all(entering)).map(describeEntry)).toEqual(['left', 'left'])
+    expect(faulty.count('claim')).toBe(0)
+  })
+
+  it('refuses a call that has none, with the reason', async () => {
+    const entering = a.engine.enter(callOf({ canonical: slow, canonicalFirst: true }))
+    fail(new Error('none to be had'))
+    await expect(entering).rejects.toThrow('none to be had')
+    expect(faulty.count('claim')).toBe(0)
   })
 
   it('does not count its own time against the lease', async () => {

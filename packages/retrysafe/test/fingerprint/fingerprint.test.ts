@@ -55,7 +55,7 @@ test('a fingerprint is a version and 43 characters, and tells nothing without th
 describe('the same request', () => {
   test.each<[string, Change, Change]>([
     ['JSON', { body: '{"a":1,"b":2}' }, { body: '{ "b": 2.0, "a": 1 }' }],
-    ['a charset of JSON', {}, { parameters: '; charset=utf-8' }],
+    ['a charset of JSON', {}, { parameters: '; charset="UTF-8"' }],
     [
       'a type that ends in +json',
       { mediaType: 'application/x+json' },
@@ -106,6 +106,8 @@ describe('another request', () => {
     ['the type', {}, { mediaType: 'text/json' }],
     ['a parameter of the type', { ...text, parameters: '; charset=a' }, { ...text, parameters: '; charset=b' }],
     ['a profile of JSON', {}, { parameters: '; profile=a' }],
+    ['another charset of JSON', { parameters: '; charset=utf-8' }, { parameters: '; charset=utf-7' }],
+    ['a second content type', { parameters: '; charset=utf-8' }, { parameters: '; charset=utf-8, text/plain' }],
     ['a value', {}, { body: '{"a":2}' }],
     [
       'a value that is not left out',

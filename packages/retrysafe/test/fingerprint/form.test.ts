@@ -77,5 +77,7 @@ describe('a query', () => {
     expect(credentialOf('k%65y=secret&a=1&key=other')).toBe('k%65y=secret&key=other')
     expect(credentialOf('keys=1')).toBeUndefined()
     expect(credentialOf('')).toBeUndefined()
+    expect(credentialOf('key=&key&k%65y=')).toBeUndefined()
+    expect(credentialOf('key=&key=a')).toBe('key=a')
   })
 })
