@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { afterAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { type Answer, ask, problemOf } from '../support/exchange.ts'
+import { type Answer, ask, open, problemOf } from '../support/exchange.ts'
 import { startGateway } from '../support/gateway.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
 import { stateOf } from '../support/records.ts'
@@ -161,4 +161,18 @@ describe('an answer that is no sound HTTP', () => {
     expect(upstream.received()).toBe(1)
     await expectAlive()
   })
+})
+
+test.each<[string, Record<string, string>]>([
+  ['recorded', { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'head-first' }],
+  ['passed through', {}],
+])('the head of a stream goes out before its first byte is there: %s', async (_, headers) => {
+  let waiting: Socket | undefined
+  answerFirst(streamed, socket => {
+    waiting = socket
+  })
+  const response = await open(`${gateway.url}/x`, { headers, body: '{}' })
+  expect(response.statusCode).toBe(200)
+  waiting?.write('1\r\nx\r\n0\r\n\r\n')
+  expect(String(await response.toArray())).toBe('x')
 })

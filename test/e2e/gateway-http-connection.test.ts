@@ -108,8 +108,8 @@ describe('Connection', () => {
     const lines = ['POST /x HTTP/1.1', 'Host: gateway', 'Idempotency-Key: offered', ...offer, 'Content-Length: 2']
     const client = await openRaw(gateway.url)
     client.socket.write(`${lines.join('\r\n')}\r\n\r\n{}`)
-    await eventually(client.text).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n\{\}$/)
-    client.socket.destroy()
+    await client.ended
+    expect(client.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n\{\}$/)
     expect(upstream.received[0]?.headers).not.toHaveProperty('upgrade')
     expect(upstream.received[0]?.headers).not.toHaveProperty('http2-settings')
   })
@@ -120,6 +120,37 @@ describe('Connection', () => {
     expect(await sayRaw(gateway.url, rawPost('/x', {}, '', '1.0'))).toContain('\r\nConnection: close\r\n')
     const both = await sayRaw(gateway.url, rawPost('/x', {}, 'a') + rawPost('/x', { Connection: 'close' }, 'b'))
     expect(both.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2)
+  })
+
+  const smuggled = 'POST /smuggled HTTP/1.1\r\nHost: gateway\r\nContent-Length: 0\r\n\r\n'
+  test.each([
+    ['an offer of an upgrade', 'GET /x HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'],
+    ['a refused WebSocket', 'GET /x HTTP/1.1\r\nHost: gateway\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'],
+    ['chunks in HTTP/1.0', 'POST /x HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+  ])(
+    'nothing that follows %s on its connection is a request: not the body of what was lost with it',
+    async (_, first) => {
+      upstream.answerWith(response => void setTimeout(() => response.end('{}'), 300))
+      const client = await openRaw(gateway.url)
+      client.socket.write(`${first}POST /x HTTP/1.1\r\nHost: gateway\r\nContent-Length: ${smuggled.length}\r\n\r\n`)
+      await eventually(() => upstream.received.length > 0 || client.text() !== '').toBe(true)
+      client.socket.write(smuggled)
+      await client.ended
+      expect(client.text().match(/HTTP\/1\.1 /g)).toHaveLength(1)
+      expect(upstream.received.map(({ url }) => url)).not.toContain('/smuggled')
+    },
+  )
+
+  test('what is no request, behind one that runs, is no reason to refuse that one', async () => {
+    upstream.answerWith(response => void setTimeout(() => response.end('{}'), 300))
+    const client = await openRaw(gateway.url)
+    client.socket.write(rawPost('/x', { 'Idempotency-Key': 'followed' }, '{}'))
+    await eventually(() => upstream.received.length).toBe(1)
+    client.socket.write('\0')
+    await client.ended
+    expect(client.text()).toBe('')
+    const retry = await ask(`${gateway.url}/x`, { headers: { 'Idempotency-Key': 'followed' }, body: '{}' })
+    expect([retry.status, retry.text, upstream.received.length]).toEqual([200, '{}', 1])
   })
 
   test('a refusal leaves the connection as it was: the next request on it is served', async () => {

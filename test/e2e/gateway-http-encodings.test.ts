@@ -100,6 +100,23 @@ describe('an encoding that does not hold', () => {
   })
 })
 
+test('padding behind an encoding is not the end of its body: cut in it, the body is not whole', async () => {
+  upstream.answerWith(response => {
+    const padded = Buffer.concat([gzipSync(plain), Buffer.alloc(100_000)])
+    response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Encoding': 'gzip', 'Content-Length': '100000000' })
+    response.write(padded, () => setTimeout(() => response.destroy(), 100))
+  })
+  const key = newKey()
+  await expect(send(key)).rejects.toThrow('aborted')
+  expect(await stateOf(gateway.admin, key)).toBe('open')
+  upstream.answerWith(response => {
+    const padded = Buffer.concat([gzipSync(plain), Buffer.alloc(100_000)])
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' })
+    response.end(padded)
+  })
+  expect((await send(newKey())).body.equals(plain)).toBe(true)
+})
+
 describe('an encoding that cannot be taken off here', () => {
   test.each(['zstd', 'compress', 'gzip, zstd', 'gzip, gzip, gzip, gzip, gzip'])(
     '%s: its caller has it as it came, nothing is kept, and the log says so once',
@@ -119,6 +136,15 @@ describe('an encoding that cannot be taken off here', () => {
       await eventually(() => own.stderr().split(line).length - 1).toBe(1)
     },
   )
+
+  test('under --on-crash fail it is no failure that anybody reported: there is no second run', async () => {
+    const failing = await startGateway(upstream.url, ['--on-crash', 'fail'])
+    onTestFinished(failing.stop)
+    answerWith('zstd', Buffer.from('zstd'))
+    expect((await send('paid', failing)).text).toBe('zstd')
+    expect(problemOf(await send('paid', failing))).toMatchObject({ status: 424, code: 'OUTCOME_UNKNOWN' })
+    expect(upstream.received).toHaveLength(1)
+  })
 
   test('control: without a key any encoding goes through as it is, and nobody says a word', async () => {
     const own = await startGateway(upstream.url)

@@ -2,6 +2,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, jsonOf, problemOf } from '../support/exchange.ts'
 import { startGateway } from '../support/gateway.ts'
+import { peakMemoryBytes } from '../support/process-figures.ts'
+import { openRaw } from '../support/raw-client.ts'
 import { recordOf } from '../support/records.ts'
 import { chat, countingFetch, keyed, openAi, streamedChat, takeAll } from '../support/sdk.ts'
 import { openStage } from '../support/stage.ts'
@@ -50,6 +52,19 @@ describe('a request body over --max-request', () => {
     }
     expect((await sandbox.meter.all()).received).toBe(0)
   })
+
+  test('in chunks of one byte: memory grows by the body, not by what each chunk costs', async () => {
+    const own = await startGateway(sandbox.url)
+    onTestFinished(own.stop)
+    const beforeBytes = peakMemoryBytes(own.pid)
+    const chunks = await openRaw(own.url)
+    const head = ['POST /effects/charge HTTP/1.1', 'Host: gateway', 'Idempotency-Key: crumbs', 'Connection: close']
+    chunks.socket.write(`${head.join('\r\n')}\r\nTransfer-Encoding: chunked\r\n\r\n`)
+    chunks.socket.write(`${'1\r\nx\r\n'.repeat(1_000_000)}0\r\n\r\n`)
+    await chunks.ended
+    expect(chunks.text()).toMatch(/^HTTP\/1\.1 200 /)
+    expect(peakMemoryBytes(own.pid) - beforeBytes).toBeLessThan(120_000_000)
+  }, 30_000)
 
   test('just at the limit is taken', async () => {
     expect((await charge(65_536, { 'Idempotency-Key': 'at-limit' })).status).toBe(200)

@@ -122,12 +122,14 @@ export async function sendLive(
 async function pipe(response: ServerResponse, follower: Follower): Promise<void> {
   const close = (): void => follower.close()
   response.once('close', close)
+  const head = setImmediate(flushHead, response)
   try {
     for (;;) {
       const step = await follower.next()
       if (response.destroyed) return
       switch (step.kind) {
         case 'bytes':
+          clearImmediate(head)
           if (!response.write(step.bytes)) await drained(response)
           break
         case 'end':
@@ -141,8 +143,14 @@ async function pipe(response: ServerResponse, follower: Follower): Promise<void>
     // The store that holds the rest is out of reach.
     breakOff(response)
   } finally {
+    clearImmediate(head)
     close()
   }
+}
+
+/** Node keeps a head back for the first bytes, in one write; where none are here yet, a client's time-out may run. */
+export function flushHead(response: ServerResponse): void {
+  if (!response.destroyed) response.flushHeaders()
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -41,6 +41,9 @@ class CodingDecoder {
   readonly #sink: DecodedSink
   readonly #onRoom: () => void
   #zlib: Zlib | undefined
+  /** The coding has come to its end; what comes after it is padding (RFC 1952 leaves it open), not the end of the body. */
+  #isWhole = false
+  #hasEnded = false
   #isOver = false
 
   constructor(open: (first: number) => Zlib, sink: DecodedSink, onRoom: () => void) {
@@ -52,13 +55,14 @@ class CodingDecoder {
   /** @returns false when the sender should wait until `onRoom` is called */
   write(bytes: Buffer): boolean {
     const first = bytes[0]
-    if (first === undefined || this.#isOver) return true
+    if (first === undefined || this.#isOver || this.#isWhole) return true
     this.#zlib ??= this.#start(first)
     return this.#zlib.write(bytes)
   }
 
   end(): void {
-    if (this.#zlib === undefined) this.#finish(undefined)
+    this.#hasEnded = true
+    if (this.#zlib === undefined || this.#isWhole) this.#finish(undefined)
     else this.#zlib.end()
   }
 
@@ -83,7 +87,12 @@ class CodingDecoder {
       if (!this.#isOver && !this.#sink.data(bytes)) zlib.pause()
     })
     zlib.on('drain', this.#onRoom)
-    zlib.on('end', () => this.#finish(undefined))
+    zlib.on('end', () => {
+      this.#isWhole = true
+      if (this.#hasEnded) this.#finish(undefined)
+      // It may still hold what it will never take.
+      else this.#onRoom()
+    })
     zlib.on('error', error => this.#finish(error))
     return zlib
   }

@@ -32,10 +32,14 @@ export class Exchanges {
     return open.find(({ req, headersSent }) => !headersSent && !req.complete && !req.isPaused())
   }
 
-  /** Whether bytes of an answer are out: then nothing else may be written there. `whole`: all of a refusal's are. */
-  answerOn(socket: Socket): 'none' | 'whole' | 'in part' {
-    const begun = [...(this.#bySocket.get(socket) ?? [])].filter(response => response.headersSent)
-    if (begun.length === 0) return 'none'
+  /**
+   * Whether bytes of an answer are out, or a whole request waits for its own: then nothing else may be written there.
+   * `whole`: all of a refusal's are.
+   */
+  answerOn(socket: Socket): 'none' | 'to come' | 'whole' | 'in part' {
+    const open = [...(this.#bySocket.get(socket) ?? [])]
+    const begun = open.filter(response => response.headersSent)
+    if (begun.length === 0) return open.some(({ req }) => req.complete) ? 'to come' : 'none'
     return begun.every(response => response.writableEnded || isRefused(response)) ? 'whole' : 'in part'
   }
 

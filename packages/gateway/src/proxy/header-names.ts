@@ -36,6 +36,8 @@ export const readNames = [
 export type ReadName = (typeof readNames)[number]
 
 const maxNames = 2_048
+/** Names that matter are shorter; 64 KiB each, the others would add up. */
+const maxNameLength = 64
 const known = new Map<string, HeaderName>()
 
 /** @param rawName as sent, in any case */
@@ -51,7 +53,7 @@ export function headerNameOf(rawName: string): HeaderName {
     slot: slotOf(name),
   }
   // Names come from outside: there is a bound to those that are remembered.
-  if (known.size < maxNames) known.set(rawName, made)
+  if (known.size < maxNames && rawName.length <= maxNameLength) known.set(rawName, made)
   return made
 }
 

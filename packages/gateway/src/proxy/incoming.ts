@@ -8,7 +8,8 @@ export type BodyReading =
   | { kind: 'too slow'; lengthBytes: number }
   | { kind: 'left' }
 
-const empty = Buffer.alloc(0)
+/** So many chunks are put together at once: each alone takes hundreds of bytes of memory, though it holds but one. */
+const looseChunks = 1_024
 /** For a body that is kept in memory, from its first bytes on: a client that sends byte after byte is cut off. */
 export const maxBodyMs = 300_000
 
@@ -25,7 +26,8 @@ export function readBody(
   }
   askForBody(request, response)
   return new Promise(resolve => {
-    const chunks: Buffer[] = []
+    const pieces: Buffer[] = []
+    let chunks: Buffer[] = []
     let lengthBytes = 0
     let timer: { cancel(): void } | undefined
     const settle = (reading: BodyReading): void => {
@@ -36,6 +38,10 @@ export function readBody(
     function onData(chunk: Buffer): void {
       chunks.push(chunk)
       lengthBytes += chunk.byteLength
+      if (chunks.length === looseChunks) {
+        pieces.push(Buffer.concat(chunks))
+        chunks = []
+      }
       if (lengthBytes > maxBytes) {
         request.pause()
         settle({ kind: 'too large', lengthBytes })
@@ -47,7 +53,8 @@ export function readBody(
     request.on('data', onData)
     request.on('end', () => {
       const [only, second] = chunks
-      settle({ kind: 'body', bytes: second === undefined ? (only ?? empty) : Buffer.concat(chunks, lengthBytes) })
+      const isOne = only?.byteLength === lengthBytes && second === undefined
+      settle({ kind: 'body', bytes: isOne ? only : Buffer.concat([...pieces, ...chunks], lengthBytes) })
     })
     // Also after 'end'; then it is resolved already.
     request.on('close', () => settle({ kind: 'left' }))

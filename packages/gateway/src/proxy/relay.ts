@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { AnswerHead } from './answer-head.ts'
-import { breakOff, type KeyNotice, writeAnswerHead } from './caller-response.ts'
+import { breakOff, flushHead, type KeyNotice, writeAnswerHead } from './caller-response.ts'
 
 /**
  * Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody.
@@ -9,6 +9,7 @@ import { breakOff, type KeyNotice, writeAnswerHead } from './caller-response.ts'
 export class Relay {
   readonly #response: ServerResponse
   readonly #resume: () => void
+  #head: NodeJS.Immediate | undefined
   #leftBytes: number
   #last: Uint8Array | undefined
 
@@ -19,7 +20,9 @@ export class Relay {
     response.on('drain', resume)
     // The upstream is read to its end for the sake of the record, also when nobody listens any more.
     response.on('close', resume)
-    if (!this.#isGone) writeAnswerHead(response, head.status, head.headers, framingOf(head), notice)
+    if (this.#isGone) return
+    writeAnswerHead(response, head.status, head.headers, framingOf(head), notice)
+    this.#head = setImmediate(flushHead, response)
   }
 
   get #isGone(): boolean {
@@ -29,6 +32,7 @@ export class Relay {
   /** @returns false when the upstream should wait until `resume` is called */
   write(bytes: Uint8Array): boolean {
     this.#leftBytes -= bytes.byteLength
+    clearImmediate(this.#head)
     if (this.#leftBytes > 0) return this.#isGone || this.#response.write(bytes)
     this.#last = bytes
     return true
@@ -46,6 +50,7 @@ export class Relay {
   }
 
   #detach(): void {
+    clearImmediate(this.#head)
     this.#response.off('drain', this.#resume)
     this.#response.off('close', this.#resume)
   }

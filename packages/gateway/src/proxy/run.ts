@@ -80,8 +80,8 @@ export class Run implements AnswerSink {
   }
 
   head(head: AnswerHead): 'decode' | 'as it is' {
-    const { attempt, response, notice } = this.#terms
-    if (this.#isRecordable(head)) {
+    const { attempt, response, notice, recordStatus } = this.#terms
+    if (isJudgeable(head) && isIn(recordStatus, head.status)) {
       const encoded = head.contentEncoding !== undefined
       this.#beginRecording(encoded ? decodedHead(head) : head)
       return encoded ? 'decode' : 'as it is'
@@ -114,12 +114,6 @@ export class Run implements AnswerSink {
       breakOff(this.#terms.response)
       this.#tellResult({ kind: 'served' })
     })
-  }
-
-  /** Not what nobody can tell to be whole: a body that ends with its connection, or in an unknown encoding. */
-  #isRecordable({ status, endsByClose, contentEncoding }: AnswerHead): boolean {
-    if (endsByClose || (contentEncoding !== undefined && !isDecodable(contentEncoding))) return false
-    return this.#terms.recordStatus.some(range => status >= range.from && status <= range.to)
   }
 
   #beginRecording(head: AnswerHead): void {
@@ -182,7 +176,7 @@ export class Run implements AnswerSink {
       case 'recording':
         return this.#finishRecording(phase, failure)
       case 'relaying':
-        await this.#release(failure === undefined ? endOf(phase.head) : 'broken', phase.head)
+        await this.#release(failure === undefined ? endOf(phase.head, this.#terms.recordStatus) : 'broken', phase.head)
         return failure === undefined ? phase.relay.end() : phase.relay.cut()
       case 'hiding':
         await this.#release('broken', phase.head)
@@ -247,9 +241,20 @@ export class Run implements AnswerSink {
   }
 }
 
-/** The table of ends, for whole answers that are not recorded. */
-function endOf({ status, endsByClose }: AnswerHead): AttemptEnd {
+function isIn(ranges: readonly StatusRange[], status: number): boolean {
+  return ranges.some(range => status >= range.from && status <= range.to)
+}
+
+/** Whether somebody here can tell that its body is whole: not where it ends with its connection, or is in an unknown coding. */
+function isJudgeable({ endsByClose, contentEncoding }: AnswerHead): boolean {
+  return !endsByClose && (contentEncoding === undefined || isDecodable(contentEncoding))
+}
+
+/** The table of ends, for whole answers that are not recorded. A success that nobody can read is no reported failure. */
+function endOf(head: AnswerHead, recordStatus: readonly StatusRange[]): AttemptEnd {
+  const { status, endsByClose } = head
   if (endsByClose || status === 502 || status === 504) return 'broken'
+  if (isIn(recordStatus, status) && !isJudgeable(head)) return 'broken'
   const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
   return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'
 }

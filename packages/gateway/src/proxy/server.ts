@@ -27,10 +27,19 @@ export interface ProxyListener {
 export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
+  /** Connections that end with the answer that is under way. */
+  const ending = new WeakSet<Socket>()
   const proxyParts: ProxyParts = { ...parts, exchanges, isDraining: () => draining }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
-    exchanges.begin(request.socket, response)
+    const { socket } = request
+    // Its answer would never get out, so it must not run either.
+    if (ending.has(socket)) return void request.resume()
+    if (isLastOnConnection(request)) {
+      ending.add(socket)
+      response.shouldKeepAlive = false
+    }
+    exchanges.begin(socket, response)
     if (request.url?.startsWith('/_retrysafe/')) return serveHealth(request, response)
     travel(proxyParts, request, response).catch(error => {
       parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
@@ -78,8 +87,9 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
         return answerOnSocket(connection, badRequest(error))
       case 'whole':
         return endSoftly(connection)
+      case 'to come':
       case 'in part':
-        // Written behind these bytes, a refusal would pass for the end of the answer.
+        // Written in its place, or behind these bytes, a refusal would pass for the answer or for its end.
         return connection.resetAndDestroy()
     }
   })
@@ -92,6 +102,14 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
     },
     idle: () => exchanges.idle(),
   }
+}
+
+/**
+ * Whether nobody can say for sure where the next request would begin: Node drops what came in one piece with a head that
+ * offers an upgrade, and of HTTP/1.0 with chunks the framing counts as faulty (RFC 9112 §6.1).
+ */
+function isLastOnConnection({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.upgrade !== undefined || (httpVersion === '1.0' && headers['transfer-encoding'] !== undefined)
 }
 
 /** For what never became a request: Node has only the socket. It comes again for every piece that follows. */

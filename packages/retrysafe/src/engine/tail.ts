@@ -3,12 +3,19 @@ export type TailRead = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'earlier' 
 
 export type TailState = 'live' | 'sealed' | 'broken'
 
+/** Small chunks are gathered in blocks: a chunk of one byte takes hundreds of bytes, and a step of whoever looks for one. */
+const blockBytes = 4_096
+/** Before that they stay as they came, uncopied: few answers come in more. */
+const looseChunks = 16
+
 /**
  * The newest bytes of an answer that is coming in: a window in memory, a limit up to which readers may see, and a bell
  * for those who wait. The writer never waits for a reader.
  */
 export class Tail {
   readonly #chunks: Uint8Array[] = []
+  /** What the last chunk is the beginning of, when it is being gathered. */
+  #block: Uint8Array | undefined
   #startBytes = 0
   #lengthBytes = 0
   #heldFromBytes = Number.POSITIVE_INFINITY
@@ -34,7 +41,7 @@ export class Tail {
 
   write(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return
-    this.#chunks.push(bytes)
+    if (!this.#gather(bytes)) this.#chunks.push(bytes)
     this.#lengthBytes += bytes.byteLength
     this.#ring()
   }
@@ -53,12 +60,14 @@ export class Tail {
 
   /** Whole chunks before `offsetBytes` leave the window. */
   drop(offsetBytes: number): void {
-    let first = this.#chunks[0]
-    while (first !== undefined && this.#startBytes + first.byteLength <= offsetBytes) {
-      this.#startBytes += first.byteLength
-      this.#chunks.shift()
-      first = this.#chunks[0]
+    let count = 0
+    for (const { byteLength } of this.#chunks) {
+      if (this.#startBytes + byteLength > offsetBytes) break
+      this.#startBytes += byteLength
+      count++
     }
+    if (count > 0) this.#chunks.splice(0, count)
+    if (this.#chunks.length === 0) this.#block = undefined
   }
 
   /** The rest of the chunk at `offsetBytes`, as far as it is visible. */
@@ -66,13 +75,15 @@ export class Tail {
     const visible = this.visibleBytes
     if (offsetBytes >= visible) return { kind: 'nothing' }
     if (offsetBytes < this.#startBytes) return { kind: 'earlier' }
-    let start = this.#startBytes
-    for (const chunk of this.#chunks) {
-      const end = start + chunk.byteLength
-      if (offsetBytes < end) {
+    // From the end on: most readers are there.
+    let end = this.#lengthBytes
+    for (let at = this.#chunks.length - 1; at >= 0; at--) {
+      const chunk = this.#chunks[at] ?? new Uint8Array(0)
+      const start = end - chunk.byteLength
+      if (offsetBytes >= start) {
         return { kind: 'bytes', bytes: chunk.subarray(offsetBytes - start, Math.min(end, visible) - start) }
       }
-      start = end
+      end = start
     }
     return { kind: 'nothing' }
   }
@@ -101,6 +112,23 @@ export class Tail {
   changed(): Promise<void> {
     this.#bell ??= makeBell()
     return this.#bell.rung
+  }
+
+  /** What readers have of a block stays as it is: it only grows behind it. */
+  #gather(bytes: Uint8Array): boolean {
+    const last = this.#chunks.length - 1
+    const usedBytes = this.#chunks[last]?.byteLength ?? 0
+    if (this.#block !== undefined && usedBytes + bytes.byteLength <= this.#block.byteLength) {
+      this.#block.set(bytes, usedBytes)
+      this.#chunks[last] = this.#block.subarray(0, usedBytes + bytes.byteLength)
+      return true
+    }
+    this.#block = undefined
+    if (this.#chunks.length < looseChunks || bytes.byteLength > blockBytes / 4) return false
+    this.#block = new Uint8Array(blockBytes)
+    this.#block.set(bytes)
+    this.#chunks.push(this.#block.subarray(0, bytes.byteLength))
+    return true
   }
 
   #ring(): void {

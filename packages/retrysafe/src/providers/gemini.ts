@@ -73,8 +73,9 @@ function hasFinished(candidate: unknown): boolean {
   return isReason(memberOf(candidate, 'finishReason'))
 }
 
-/** Enums may say that there is no reason yet. */
+/** Enums may say that there is no reason yet. Google's own clients ask for them as numbers (`$alt=json;enum-encoding=int`). */
 function isReason(value: unknown): boolean {
+  if (typeof value === 'number') return value !== 0
   return typeof value === 'string' && !['', 'FINISH_REASON_UNSPECIFIED', 'BLOCK_REASON_UNSPECIFIED'].includes(value)
 }
 

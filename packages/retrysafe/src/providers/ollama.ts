@@ -16,6 +16,16 @@ export const ollamaStream: AnswerForm = { shape, judge: () => new OllamaJudge(tr
 /** An answer in one piece (`"stream": false`), or embeddings, which know no `done`. */
 export const ollamaBody: AnswerForm = { shape, judge: () => new OllamaJudge(false) }
 
+/** What a model's way here or away says of itself, one JSON object a line; the last says that it succeeded. */
+export const ollamaProgress: AnswerForm = {
+  shape: frameShape({ status: plain }),
+  judge: () => ({
+    read: ({ value }) => (memberOf(value, 'status') === 'success' ? 'terminal' : 'part'),
+    missing: 'the answer has no "status": "success"',
+    report: { model: undefined, usage: undefined },
+  }),
+}
+
 class OllamaJudge implements Judge {
   readonly #isStream: boolean
   readonly #draft = new ReportDraft()

@@ -24,6 +24,13 @@ export const openAiChatStream: AnswerForm = {
   judge: () => new ChatJudge(),
 }
 
+/** A choice that its server gave up on: Mistral and OpenRouter say the first, SGLang and vLLM the second, DeepSeek the last. */
+const failures: readonly unknown[] = ['error', 'abort', 'insufficient_system_resource']
+
+export function hasFailed(choice: unknown): boolean {
+  return failures.includes(memberOf(choice, 'finish_reason'))
+}
+
 class ChatJudge implements Judge {
   readonly #draft = new ReportDraft()
   readonly #begun = new Set<number>()
@@ -31,9 +38,10 @@ class ChatJudge implements Judge {
 
   read({ value, isDone }: Frame): Meaning {
     if (isDone) return this.#isFinished ? 'terminal' : 'part'
-    for (const choice of itemsOf(memberOf(value, 'choices'))) this.#readChoice(choice)
+    const choices = itemsOf(memberOf(value, 'choices'))
+    for (const choice of choices) this.#readChoice(choice)
     this.#draft.note(memberOf(value, 'model'), readOpenAiUsage(memberOf(value, 'usage')))
-    return 'part'
+    return choices.some(hasFailed) ? 'failed' : 'part'
   }
 
   get missing(): string {
@@ -48,7 +56,9 @@ class ChatJudge implements Judge {
     const index = countOf(memberOf(choice, 'index')) ?? 0
     if (index >= maxChoices) return
     this.#begun.add(index)
-    if (typeof memberOf(choice, 'finish_reason') === 'string') this.#finished.add(index)
+    const reason = memberOf(choice, 'finish_reason')
+    // Some servers write an empty one into every chunk.
+    if (typeof reason === 'string' && reason !== '') this.#finished.add(index)
   }
 
   get #isFinished(): boolean {

@@ -1,6 +1,7 @@
 import { type AnswerForm, frameShape } from './frame-watcher.ts'
 import { members, plain } from './json-shape.ts'
 import { memberOf } from './json-value.ts'
+import { openAiChatStream } from './openai-chat.ts'
 import { openAiUsageShape, readOpenAiUsage } from './openai-usage.ts'
 import { ReportDraft } from './usage.ts'
 
@@ -14,8 +15,29 @@ export const openAiResponseStream: AnswerForm = typedEvents(
   ['response.failed'],
 )
 
-/** @see https://platform.openai.com/docs/api-reference/audio/transcript-text-done-event */
-export const openAiTranscriptionStream: AnswerForm = typedEvents(['transcript.text.done'])
+const transcribed: readonly unknown[] = ['transcript.text.done', 'transcription.done']
+
+/**
+ * OpenAI's events, Mistral's (`transcription.done`), or vLLM's chunks, which end as those of a chat completion.
+ *
+ * @see https://platform.openai.com/docs/api-reference/audio/transcript-text-done-event
+ */
+export const openAiTranscriptionStream: AnswerForm = {
+  shape: openAiChatStream.shape,
+  judge() {
+    const chat = openAiChatStream.judge()
+    return {
+      read(frame) {
+        const meaning = chat.read(frame)
+        return transcribed.includes(memberOf(frame.value, 'type')) ? 'terminal' : meaning
+      },
+      missing: 'the stream ended before its last event',
+      get report() {
+        return chat.report
+      },
+    }
+  },
+}
 
 /** @see https://platform.openai.com/docs/api-reference/audio/speech-audio-done-event */
 export const openAiSpeechStream: AnswerForm = typedEvents(['speech.audio.done'])

@@ -5,7 +5,7 @@ import { watchForeign, watchGeneric } from './generic.ts'
 import { JsonArrayFraming } from './json-array.ts'
 import { JsonBodyFraming } from './json-body.ts'
 import { JsonLinesFraming } from './json-lines.ts'
-import { ollamaBody, ollamaStream } from './ollama.ts'
+import { ollamaBody, ollamaProgress, ollamaStream } from './ollama.ts'
 import { openAiBody } from './openai-body.ts'
 import { openAiChatStream } from './openai-chat.ts'
 import { openAiResponseStream, openAiSpeechStream, openAiTranscriptionStream } from './openai-events.ts'
@@ -53,6 +53,7 @@ const apis: readonly Api[] = [
   },
   { path: /:(generateContent|embedContent|batchEmbedContents|countTokens)$/, formats: { json: body(geminiBody) } },
   { path: /\/api\/(chat|generate)$/, formats: { json: body(ollamaBody), lines: lines(ollamaStream) }, isShared: true },
+  { path: /\/api\/(pull|push)$/, formats: { json: body(ollamaBody), lines: lines(ollamaProgress) }, isShared: true },
   { path: /\/api\/(embed|embeddings)$/, formats: { json: body(ollamaBody) }, isShared: true },
   { path: /\/embeddings$/, formats: { json: body(openAiBody) }, isShared: true },
 ]

@@ -46,6 +46,19 @@ export const geminiTranscripts: readonly Transcript[] = [
     usage,
   },
   {
+    name: 'an array whose enums are numbers, as clients of Google Cloud ask for them',
+    head: array,
+    text: `[${candidate(0, ',"finishReason":0')},${candidate(0, ',"finishReason":1')}]`,
+    verdict: 'complete',
+    cut: 'incomplete',
+  },
+  {
+    name: 'an array whose number is none yet',
+    head: array,
+    text: `[${candidate(0, ',"finishReason":0')}]`,
+    verdict: 'incomplete',
+  },
+  {
     name: 'a stream of events without a finishReason',
     head: events,
     text: event(first) + event(first),

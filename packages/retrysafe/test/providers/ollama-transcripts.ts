@@ -1,6 +1,7 @@
 import type { Transcript } from './watching.ts'
 
 const lines = { path: '/api/chat', mediaType: 'application/x-ndjson' }
+const pull = { path: '/api/pull', mediaType: 'application/x-ndjson' }
 const json = { path: '/api/generate', mediaType: 'application/json' }
 const model = 'llama3.2'
 
@@ -63,6 +64,20 @@ export const ollamaTranscripts: readonly Transcript[] = [
     model,
     usage,
   },
+  {
+    name: 'a model that was pulled',
+    head: pull,
+    text: '{"status":"pulling manifest"}\n{"status":"success"}\n',
+    verdict: 'complete',
+    terminal: '{"status":"success"}',
+  },
+  {
+    name: 'a model that was not',
+    head: pull,
+    text: '{"status":"pulling manifest"}\n{"error":"pull model manifest: file does not exist"}\n',
+    verdict: 'error',
+  },
+  { name: 'a pull that ended half-way', head: pull, text: '{"status":"pulling manifest"}\n', verdict: 'incomplete' },
   { name: 'a plain answer', head: json, text: done, verdict: 'complete', cut: 'incomplete', model, usage },
   { name: 'a plain answer that says that more follows', head: json, text: word, verdict: 'incomplete', model },
   { name: 'a plain error', head: json, text: '{"error":"model not found"}', verdict: 'error', cut: 'incomplete' },

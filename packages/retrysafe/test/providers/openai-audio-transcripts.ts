@@ -50,6 +50,23 @@ export const openAiAudioTranscripts: readonly Transcript[] = [
     verdict: 'incomplete',
   },
   {
+    name: 'a stream of a transcription, Mistral',
+    head: { path, mediaType: 'text/event-stream' },
+    text: 'event: transcription.text.delta\ndata: {"type":"transcription.text.delta","text":"Ima"}\n\nevent: transcription.done\ndata: {"type":"transcription.done","model":"voxtral-mini","text":"Imagine.","usage":{"prompt_tokens":4,"completion_tokens":5,"total_tokens":9}}\n\n',
+    verdict: 'complete',
+    terminal: 'event: transcription.done',
+    model: 'voxtral-mini',
+    usage: [4, undefined, undefined, 5],
+  },
+  {
+    name: 'a stream of a transcription, vLLM',
+    head: { path, mediaType: 'text/event-stream' },
+    text: 'data: {"object":"transcription.chunk","model":"w","choices":[{"delta":{"content":"Ima"}}]}\n\ndata: {"object":"transcription.chunk","model":"w","choices":[{"delta":{"content":"gine."},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+    verdict: 'complete',
+    terminal: 'data: [DONE]',
+    model: 'w',
+  },
+  {
     name: 'speech',
     head: { path: '/v1/audio/speech', mediaType: 'audio/mpeg' },
     text: '\u0000ID3 \n\ndata: {"error":1}\n\n',

@@ -46,6 +46,18 @@ describe('a stream of a chat completion', () => {
     expect(watchText(first + chunk({}, reason) + done).verdict).toBe('complete')
   })
 
+  it.each(['error', 'abort', 'insufficient_system_resource'])('has failed with finish_reason %s', reason => {
+    expect(watchText(first + word + chunk({}, reason) + done).verdict).toBe('error')
+    const plain = `{"choices":[{"index":0,"message":{"content":"half"},"finish_reason":"${reason}"}]}`
+    const body = { path: '/v1/chat/completions', mediaType: 'application/json' }
+    expect(watchAny(body, [Buffer.from(plain)]).verdict).toBe('error')
+  })
+
+  it('is incomplete when its only finish_reason is empty', () => {
+    expect(watchText(first + chunk({ content: 'a' }, '') + done).verdict).toBe('incomplete')
+    expect(watchText(first + chunk({ content: 'a' }, '') + stop + done).verdict).toBe('complete')
+  })
+
   it('is incomplete without [DONE]', () => {
     expect(watchText(first + word + stop)).toEqual({ verdict: 'incomplete', terminalAtBytes: undefined })
   })
