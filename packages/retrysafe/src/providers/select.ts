@@ -1,7 +1,7 @@
 import { anthropicBody, anthropicStream } from './anthropic.ts'
 import { type AnswerForm, watchFrames } from './frame-watcher.ts'
 import { geminiBody, geminiStream } from './gemini.ts'
-import { watchForeign, watchGeneric } from './generic.ts'
+import { watchForeign, watchGeneric, watchUnknownEvents } from './generic.ts'
 import { JsonArrayFraming } from './json-array.ts'
 import { JsonBodyFraming } from './json-body.ts'
 import { JsonLinesFraming } from './json-lines.ts'
@@ -31,6 +31,12 @@ const events = (form: AnswerForm): Format => ({ isStream: true, watch: () => wat
 const lines = (form: AnswerForm): Format => ({ isStream: true, watch: () => watchFrames(form, JsonLinesFraming) })
 const array = (form: AnswerForm): Format => ({ isStream: true, watch: () => watchFrames(form, JsonArrayFraming) })
 const untold: Format = { isStream: true, watch: watchGeneric }
+
+/** Of answers that no API is known to give. */
+const unknownFormats: Readonly<Partial<Record<MediaKind, Format>>> = {
+  json: { isStream: false, watch: watchGeneric },
+  events: { isStream: true, watch: watchUnknownEvents },
+}
 
 /** Any prefix may stand before these paths; the first that fits counts. */
 const apis: readonly Api[] = [
@@ -93,7 +99,7 @@ function formatOf({ path: sent, mediaType }: AnswerHead): Format {
   const format = api?.formats[kind]
   if (format !== undefined) return format
   if (api === undefined || (api.isShared && !apiPrefix.test(path))) {
-    return kind === 'json' ? { isStream: false, watch: watchGeneric } : untold
+    return unknownFormats[kind] ?? untold
   }
   return { isStream: true, watch: () => watchForeign(mediaType) }
 }

@@ -141,3 +141,27 @@ describe('isStream', () => {
     expect(isStream({ path, mediaType })).toBe(expected)
   })
 })
+
+describe('events of an API that nobody knows', () => {
+  const head = { path: '/own/events', mediaType: sse }
+
+  it.each([
+    ['complete', 'data: anything\n\n'],
+    ['complete', 'no event at all'],
+    // A failed call of a tool, say, is an answer.
+    ['complete', 'data: {"jsonrpc":"2.0","id":1,"error":{"code":-32000}}\n\n'],
+    ['complete', 'data: event: error\n\n'],
+    ['error', 'data: a\n\nevent: error\ndata: b\n\n'],
+    ['error', 'event:error\r\ndata: b\r\n\r\ndata: c\r\n\r\n'],
+  ])('are %s: %j', (verdict, text) => {
+    expect(verdictOf(head.path, sse, text)).toBe(verdict)
+    expect(isStream(head)).toBe(true)
+  })
+
+  it('are not held back, and incomplete when they are cut', () => {
+    const watcher = selectWatcher(head)
+    watcher.write(Buffer.from('data: a\n\nevent: err'))
+    expect([watcher.heldFromBytes, watcher.terminalAtBytes, watcher.isOver]).toEqual([undefined, undefined, false])
+    expect(watcher.end(false).kind).toBe('incomplete')
+  })
+})
