@@ -8,7 +8,8 @@ const backslash = 0x5c
 
 /** The text of one string or number of JSON: checked, and kept up to 256 bytes if it is wanted. */
 export class JsonText {
-  readonly #bytes = Buffer.alloc(maxTextBytes)
+  // Nothing is read of it that was not written before; a share of Node's pool is cheaper than memory of its own.
+  readonly #bytes = Buffer.allocUnsafe(maxTextBytes)
   #lengthBytes = 0
   #isWanted = false
   #hasEscape = false
