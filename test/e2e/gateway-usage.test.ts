@@ -88,7 +88,7 @@ describe('a taken port is exit 1 and one line', () => {
     onTestFinished(() => void holder.close())
     await new Promise(resolve => holder.once('listening', resolve))
     const { port } = holder.address() as AddressInfo
-    const ended = await runProgram(['serve', ...upstream, taken, String(port), other, '0'])
+    const ended = await runProgram(['serve', ...upstream, '--store', 'memory:', taken, String(port), other, '0'])
     expect(complaint(ended)).toContain(String(port))
     expect(complaint(ended)).toContain(taken)
     expect(ended.code).toBe(1)

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { openStage } from '../support/stage.ts'
 import { proveOneOutcome } from './cases.ts'
+import { proveMultipart } from './multipart.ts'
 import { runtimes } from './sdk-host.ts'
 import { useSdk } from './subject.ts'
 
@@ -16,4 +17,5 @@ describe.each(runtimes)('ai, $sdks, on Node $node', runtime => {
   describe.each(['openai chat', 'openai responses', 'anthropic messages'])('%s', api =>
     proveOneOutcome({ ...traits, api, host }),
   )
+  describe('openai transcriptions', () => proveMultipart({ ...traits, api: 'openai transcriptions', host }))
 })

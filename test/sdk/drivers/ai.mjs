@@ -5,7 +5,7 @@ export const packages = ['ai', '@ai-sdk/openai', '@ai-sdk/anthropic']
 globalThis.AI_SDK_LOG_WARNINGS = false
 
 export async function open(load) {
-  const { generateText, streamText } = await load('ai')
+  const { experimental_transcribe: transcribe, generateText, streamText } = await load('ai')
   const { createOpenAI } = await load('@ai-sdk/openai')
   const { createAnthropic } = await load('@ai-sdk/anthropic')
   const settings = ({ url }) => ({ baseURL: `${url}/v1`, apiKey: 'sk-test' })
@@ -32,5 +32,12 @@ export async function open(load) {
     'openai chat': apiOf(terms => createOpenAI(terms).chat('sandbox-model')),
     'openai responses': apiOf(terms => createOpenAI(terms).responses('sandbox-model')),
     'anthropic messages': apiOf(terms => createAnthropic(terms)('sandbox-model')),
+    'openai transcriptions': {
+      async plain(terms) {
+        const model = createOpenAI(settings(terms)).transcription('sandbox-model')
+        const { headers, retries: maxRetries } = terms
+        return (await transcribe({ model, audio: Buffer.from(terms.text), headers, maxRetries })).text
+      },
+    },
   }
 }

@@ -30,8 +30,8 @@ export interface RequestHead {
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const
 
 /**
- * Versions, betas, organisations, methods and models that stand in a header: they change what the same body means. `list`: a set
- * of names, in any order.
+ * Versions, betas, organisations, methods and models that stand in a header: they change what the same body means.
+ * `list`: a set of names, in any order.
  */
 const countedHeaders: ReadonlyMap<string, 'value' | 'list'> = new Map([
   ['anthropic-version', 'value'],

@@ -245,7 +245,7 @@ function isIn(ranges: readonly StatusRange[], status: number): boolean {
   return ranges.some(range => status >= range.from && status <= range.to)
 }
 
-/** Whether somebody here can tell that its body is whole: not where it ends with its connection, or is in an unknown coding. */
+/** Whether somebody here can tell that its body is whole: not if it ends with its connection, or in an unknown coding. */
 function isJudgeable({ endsByClose, contentEncoding }: AnswerHead): boolean {
   return !endsByClose && (contentEncoding === undefined || isDecodable(contentEncoding))
 }
