@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { embedSql } from './embed-sql.mjs'
 import { runQuietly } from './quiet-command.mjs'
 
 const stampPath = join('node_modules', '.retrysafe-build.json')
@@ -28,8 +29,9 @@ export async function build(root, lock) {
   writeStamp(root, { digest, files })
 }
 
-/** Every file that decides the build's output, as sorted paths relative to `root`. */
+/** Every file that decides the build's output, as sorted paths relative to `root`. One is made of others, here: the SQL. */
 function listInputs(root) {
+  embedSql(root)
   const isConfig = name => /^tsconfig.*\.json$/.test(name)
   const inRoot = readdirSync(root).filter(isConfig)
   const inPackages = readdirSync(join(root, 'packages')).flatMap(name => {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { accessSync, constants, readdirSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
 
 /**
  * What the tests need beside Node and npm. A row for each:
@@ -17,6 +17,14 @@ export const systemTools = [
   { name: 'cc', find: () => findOnPath('cc'), debian: 'gcc' },
   { name: 'stdio.h', find: () => findHeader('stdio.h'), debian: 'libc6-dev' },
   { name: 'python3 with requests', find: () => findPython('requests'), debian: 'python3-requests' },
+  // The variable: the URL of a server whose user may make databases. Tests that kill their server need the programs.
+  {
+    name: 'PostgreSQL 14 or newer (postgres, initdb)',
+    find: () => findPostgres(),
+    debian: 'postgresql',
+    env: 'RETRYSAFE_TEST_POSTGRES_URL',
+  },
+  { name: 'PgBouncer', find: () => findPgBouncer(), debian: 'pgbouncer' },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -36,6 +44,38 @@ export function findOnPath(command, folders = []) {
 export function findPython(module) {
   const has = python => spawnSync(python, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0
   return listOnPath('python3', ['/usr/bin']).find(has)
+}
+
+const homebrew = ['/opt/homebrew', '/usr/local', '/home/linuxbrew/.linuxbrew']
+
+/** The folder with the programs of a PostgreSQL server. Debian's packages put none of them on PATH. */
+export function findPostgres() {
+  const formulas = homebrew.flatMap(folder => listVersions(join(folder, 'opt'), 'postgresql'))
+  const folders = [...listVersions('/usr/lib/postgresql'), ...formulas].map(folder => join(folder, 'bin'))
+  return listOnPath('postgres', folders)
+    .map(dirname)
+    .find(folder => isExecutable(join(folder, 'initdb')) && isNewEnough(join(folder, 'postgres'), 14))
+}
+
+export function findPgBouncer() {
+  return findOnPath('pgbouncer', ['/usr/sbin', ...homebrew.map(folder => join(folder, 'bin'))])
+}
+
+/** The folders whose names are `prefix` and, perhaps after an @, a number; the highest first. */
+function listVersions(folder, prefix = '') {
+  const version = name => Number(name.slice(prefix.length).replace('@', ''))
+  try {
+    const names = readdirSync(folder).filter(name => name.startsWith(prefix) && version(name) > 0)
+    return names.sort((one, other) => version(other) - version(one)).map(name => join(folder, name))
+  } catch {
+    return []
+  }
+}
+
+/** The program says something like `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`. */
+function isNewEnough(program, version) {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
+  return Number(stdout?.match(/\) (\d+)/)?.[1]) >= version
 }
 
 function listOnPath(command, folders) {

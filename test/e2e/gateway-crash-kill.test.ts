@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
-import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
+import { type Gateway, makeStore, startGateway, takeoverLease } from '../support/gateway.ts'
 import { openRaw, type RawClient } from '../support/raw-client.ts'
-import { recordOf, resolveFree, stateOf } from '../support/records.ts'
+import { recordOf, resolveFree, stateOf, waitForLapse } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
 
@@ -54,13 +54,12 @@ async function uploadHalf(gateway: Gateway, key: string): Promise<RawClient> {
 const successors = ['another-gateway', 'the-gateway-started-again'] as const
 
 describe.each(['rerun', 'fail'] as const)('a gateway is killed (-9) under --on-crash %s', policy => {
-  // An hour: whoever takes over has seen that the owner is gone, and waited for no lease.
-  const flags = [...storeIn(makeStoreFolder()), '--on-crash', policy, '--lease', '1h']
   const answered = new Map<string, Answer>()
   const gateways: Partial<Record<(typeof successors)[number], Gateway>> = {}
 
   beforeAll(async () => {
     await sandbox.meter.reset()
+    const flags = [...(await makeStore()), '--on-crash', policy, '--lease', takeoverLease]
     const [killed, other] = await Promise.all([startGateway(sandbox.url, flags), startGateway(sandbox.url, flags)])
     const broken: Promise<unknown>[] = []
     for (const successor of successors) {
@@ -76,6 +75,7 @@ describe.each(['rerun', 'fail'] as const)('a gateway is killed (-9) under --on-c
     }
     await killed.kill()
     await Promise.all(broken)
+    await waitForLapse(other.admin)
     gateways['another-gateway'] = other
     gateways['the-gateway-started-again'] = await startGateway(sandbox.url, flags)
   })

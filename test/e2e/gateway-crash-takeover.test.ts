@@ -1,8 +1,8 @@
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
-import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
-import { recordOf, stateOf } from '../support/records.ts'
+import { type Gateway, makeStore, startGateway, takeoverLease } from '../support/gateway.ts'
+import { recordOf, stateOf, waitForLapse } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
 
@@ -14,9 +14,9 @@ const words = Array.from({ length: 40 }, (_, at) => `w${at}`).join(' ')
 const unknown = { status: 424, code: 'OUTCOME_UNKNOWN', shouldRetry: 'false' }
 const graceMs = 2_000
 
-/** Two gateways on one store. The lease is an hour unless a flag says less: then nobody waits for its end. */
+/** Two gateways on one store. */
 async function startPair(...flags: string[]): Promise<[Gateway, Gateway]> {
-  const all = [...storeIn(makeStoreFolder()), '--lease', '1h', ...flags]
+  const all = [...(await makeStore()), '--lease', takeoverLease, ...flags]
   const pair = await Promise.all([startGateway(sandbox.url, all), startGateway(sandbox.url, all)])
   for (const gateway of pair) onTestFinished(gateway.stop)
   return pair
@@ -46,7 +46,7 @@ async function readStream(gateway: Gateway, key: string, fault: string): Promise
   return takeAll((await openStream(gateway, key, fault)).chunks)
 }
 
-test('rerun: who waits in another gateway takes over at once, and runs once', async () => {
+test('rerun: who waits in another gateway takes over, and runs once', async () => {
   const [killed, other] = await startPair()
   const fault = 'hang, times=1'
   const broken = expect(charge(killed, 'waited', fault)).rejects.toThrow()
@@ -60,7 +60,7 @@ test('rerun: who waits in another gateway takes over at once, and runs once', as
   expect(await sandbox.meter.runs('waited')).toBe(2)
 })
 
-test('fail: who waits in another gateway gets the 424 at once, and runs nothing', async () => {
+test('fail: who waits in another gateway gets the 424, and runs nothing', async () => {
   const [killed, other] = await startPair('--on-crash', 'fail')
   const broken = expect(charge(killed, 'waited', 'hang, times=1')).rejects.toThrow()
   await eventually(() => sandbox.meter.runs('waited')).toBe(1)
@@ -105,9 +105,10 @@ test('a stream is joined live from another gateway; the joiner’s connection br
 })
 
 test('--max-attempts 2: after a second kill in mid-stream the third call is a 424, and listed', async () => {
-  const flags = [...storeIn(makeStoreFolder()), '--lease', '1h', '--max-attempts', '2']
+  const flags = [...(await makeStore()), '--lease', takeoverLease, '--max-attempts', '2']
   for (const run of [1, 2]) {
     const killed = await startGateway(sandbox.url, flags)
+    await waitForLapse(killed.admin)
     const stream = await openStream(killed, 'capped', 'hang, cut-after=5, times=2')
     expect(await take(stream.chunks, 5)).toBe(`Run ${run}: you said: `)
     await killed.kill()
@@ -115,6 +116,7 @@ test('--max-attempts 2: after a second kill in mid-stream the third call is a 42
   }
   const third = await startGateway(sandbox.url, flags)
   onTestFinished(third.stop)
+  await waitForLapse(third.admin)
   const retry = readStream(third, 'capped', 'hang, cut-after=5, times=2')
   await expect(retry).rejects.toMatchObject({ status: 424, code: 'OUTCOME_UNKNOWN' })
   expect(await (await fetch(`${third.admin}/api/v1/unknown`)).text()).toContain('"key":"capped"')
@@ -170,7 +172,7 @@ test('SIGTERM: one gateway drains and ends its stream whole, the other takes the
   expect(await sandbox.meter.runs('drained')).toBe(1)
 })
 
-test('a second SIGTERM gives up the leases: who waits in the other gateway takes over at once', async () => {
+test('a second SIGTERM gives up the leases: who waits in the other gateway takes over', async () => {
   const [hurried, other] = await startPair()
   const fault = 'hang, times=1'
   const broken = expect(charge(hurried, 'given-up', fault)).rejects.toThrow()

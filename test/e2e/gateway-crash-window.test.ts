@@ -2,9 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { RecordView } from '../../packages/retrysafe/src/engine/record.ts'
 import type { Store } from '../../packages/retrysafe/src/engine/store.ts'
-import { lmdbStore } from '../../packages/retrysafe/src/stores/lmdb/index.ts'
+import { openStore } from '../../packages/retrysafe/src/stores/open.ts'
 import { type Answer, ask } from '../support/exchange.ts'
-import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
+import { type Gateway, makeStore, startGateway, takeoverLease } from '../support/gateway.ts'
 import { startSandbox } from '../support/sandbox.ts'
 
 const sandbox = await startSandbox()
@@ -66,13 +66,13 @@ async function killAtClaim(gateway: Gateway, store: Store): Promise<string> {
 }
 
 describe.each(['rerun', 'fail'] as const)('--on-crash %s', policy => {
-  test('killed (-9) between claim and dispatch: the retry runs at once, 1 run', async () => {
-    const folder = makeStoreFolder()
-    const flags = [...storeIn(folder), '--on-crash', policy, '--lease', '1h']
+  test('killed (-9) between claim and dispatch: the retry runs, 1 run', async () => {
+    const [, url = ''] = await makeStore()
+    const flags = ['--store', url, '--on-crash', policy, '--lease', takeoverLease]
     const [killed, other] = await Promise.all([startGateway(sandbox.url, flags), startGateway(sandbox.url, flags)])
     onTestFinished(killed.stop)
     onTestFinished(other.stop)
-    const store = lmdbStore({ path: folder })
+    const store = await openStore(url)
     onTestFinished(() => store.close())
 
     const key = await killAtClaim(killed, store)

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ask, problemOf } from '../support/exchange.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, startOneGateway } from '../support/gateway.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -14,7 +14,7 @@ async function statusOf(url: string): Promise<number> {
 }
 
 async function start(upstream: string, ...flags: string[]): Promise<Gateway> {
-  const gateway = await startGateway(upstream, flags)
+  const gateway = await startOneGateway(upstream, flags)
   onTestFinished(gateway.stop)
   expect(await statusOf(`${gateway.url}/_retrysafe/readyz`)).toBe(200)
   return gateway

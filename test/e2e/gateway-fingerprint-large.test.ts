@@ -4,10 +4,13 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
-import { openStage } from '../support/stage.ts'
+import { type Gateway, startOneGateway } from '../support/gateway.ts'
+import { startSandbox } from '../support/sandbox.ts'
 
-const { sandbox, gateway } = await openStage()
+const sandbox = await startSandbox()
+afterAll(sandbox.stop)
+const gateway = await startOneGateway(sandbox.url)
+afterAll(gateway.stop)
 
 const headers = { Authorization: 'Bearer sk-test', 'Content-Type': 'application/json' }
 const outcomeOf = (answer: Answer): unknown => answer.headers['retrysafe-outcome']
@@ -59,7 +62,7 @@ describe('while the canonical form of 32 MB of hostile JSON is made', () => {
     // Node's permission model refuses threads; then the form is made in the event loop.
     const permissions = ['--experimental-permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons']
     const environment = { NODE_OPTIONS: permissions.join(' ') }
-    const threadless = await startGateway(sandbox.url, ['--store', 'memory:'], environment)
+    const threadless = await startOneGateway(sandbox.url, ['--store', 'memory:'], environment)
     afterAll(threadless.stop)
     const control = await livesWhileBusy(threadless)
     expect(threadless.stderr()).toContain('the thread for canonical forms died')

@@ -2,7 +2,7 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, open, problemOf } from '../support/exchange.ts'
-import { type Gateway, startGateway } from '../support/gateway.ts'
+import { type Gateway, startGateway, startOneGateway } from '../support/gateway.ts'
 import { peakMemoryBytes } from '../support/process-figures.ts'
 import { stateOf } from '../support/records.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -121,7 +121,7 @@ describe('an encoding that cannot be taken off here', () => {
   test.each(['zstd', 'compress', 'gzip, zstd', 'gzip, gzip, gzip, gzip, gzip'])(
     '%s: its caller has it as it came, nothing is kept, and the log says so once',
     async contentEncoding => {
-      const own = await startGateway(upstream.url)
+      const own = await startOneGateway(upstream.url)
       onTestFinished(own.stop)
       const body = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 1, 2, 3])
       answerWith(contentEncoding, body)
@@ -170,7 +170,7 @@ describe('a zip bomb', () => {
     '%s: its caller gets all of it, it is not kept, and memory stays flat',
     async (_, contentEncoding, body) => {
       expect(bomb.byteLength).toBeLessThan(1_100_000)
-      const own = await startGateway(upstream.url, ['--max-result', '1mb'])
+      const own = await startOneGateway(upstream.url, ['--max-result', '1mb'])
       onTestFinished(own.stop)
       answerWith('gzip', gzipSync(plain))
       expect((await send('warm', own)).status).toBe(200)

@@ -3,7 +3,7 @@ import type { ChatCompletionChunk } from 'openai/resources/chat/completions'
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ask, open, problemOf } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, startOneGateway } from '../support/gateway.ts'
 import { stateOf } from '../support/records.ts'
 import { chat, keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
 import { openStage } from '../support/stage.ts'
@@ -87,7 +87,7 @@ test('a plain duplicate waits for the running one, also when its first caller is
 })
 
 test('with --max-waiters 1 a third caller is told to come again', async () => {
-  const narrow = await startGateway(sandbox.url, ['--max-waiters', '1'])
+  const narrow = await startOneGateway(sandbox.url, ['--max-waiters', '1'])
   onTestFinished(narrow.stop)
   const url = `${narrow.url}/effects/charge`
   const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'narrow', 'Sandbox-Fault': 'delay=700ms' }

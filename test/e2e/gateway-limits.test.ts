@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, jsonOf, problemOf } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, startOneGateway } from '../support/gateway.ts'
 import { peakMemoryBytes } from '../support/process-figures.ts'
 import { openRaw } from '../support/raw-client.ts'
 import { recordOf } from '../support/records.ts'
@@ -54,7 +54,7 @@ describe('a request body over --max-request', () => {
   })
 
   test('in chunks of one byte: memory grows by the body, not by what each chunk costs', async () => {
-    const own = await startGateway(sandbox.url)
+    const own = await startOneGateway(sandbox.url)
     onTestFinished(own.stop)
     const beforeBytes = peakMemoryBytes(own.pid)
     const chunks = await openRaw(own.url)

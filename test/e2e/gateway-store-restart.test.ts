@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Answer, ask } from '../support/exchange.ts'
-import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
+import { type Gateway, makeStore, makeStoreFolder, startGateway, storeIn, storeKind } from '../support/gateway.ts'
 import { runProgram } from '../support/program.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, takeAll } from '../support/sdk.ts'
@@ -11,8 +11,8 @@ const sandbox = await startSandbox()
 afterAll(sandbox.stop)
 beforeEach(sandbox.meter.reset)
 
-async function start(folder: string, ...flags: string[]): Promise<Gateway> {
-  const gateway = await startGateway(sandbox.url, [...storeIn(folder), ...flags])
+async function start(store: readonly string[], ...flags: string[]): Promise<Gateway> {
+  const gateway = await startGateway(sandbox.url, [...store, ...flags])
   onTestFinished(gateway.stop)
   return gateway
 }
@@ -27,10 +27,11 @@ async function readStream(gateway: Gateway, key: string, text: string): Promise<
   return takeAll(stream[Symbol.asyncIterator]())
 }
 
-describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the same folder', signal => {
+describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the same store', signal => {
   test('outcomes replay, the tenant is the same, another one runs its own', async () => {
     const folder = makeStoreFolder()
-    const before = await start(folder)
+    const store = storeKind === 'postgres' ? await makeStore() : storeIn(folder)
+    const before = await start(store)
     // The second is too long to lie in its record.
     const text = 'word '.repeat(2_000).trim()
     const first = await charge(before, 'kept')
@@ -39,10 +40,10 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the 
     if (signal === 'SIGTERM') {
       before.terminate()
       expect(await before.exited).toEqual({ code: 0, signal: null })
-      expect(readdirSync(join(folder, 'processes'))).toEqual([])
+      if (storeKind !== 'postgres') expect(readdirSync(join(folder, 'processes'))).toEqual([])
     } else await before.kill()
 
-    const after = await start(folder)
+    const after = await start(store)
     const replay = await charge(after, 'kept')
     expect([replay.text, replay.headers['retrysafe-outcome']]).toEqual([first.text, 'replayed'])
     expect(await readStream(after, 'kept-stream', text)).toBe(stream)
@@ -51,13 +52,13 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the 
   })
 })
 
-test('another --scope-secret than the folder was made with: exit 2 and one line, and the folder stays as it is', async () => {
-  const folder = makeStoreFolder()
-  const before = await start(folder, '--scope-secret', 'the-secret-of-before')
+test('another --scope-secret than the store was made with: exit 2 and one line, and the store stays as it is', async () => {
+  const store = await makeStore()
+  const before = await start(store, '--scope-secret', 'the-secret-of-before')
   const first = await charge(before, 'kept')
   await before.stop()
 
-  const wrong = ['serve', '--upstream', sandbox.url, '--port', '0', '--admin-port', '0', ...storeIn(folder)]
+  const wrong = ['serve', '--upstream', sandbox.url, '--port', '0', '--admin-port', '0', ...store]
   for (const flags of [[], ['--scope-secret', 'the-secret-of-after']]) {
     expect(await runProgram([...wrong, ...flags])).toEqual({
       code: 2,
@@ -68,16 +69,17 @@ test('another --scope-secret than the folder was made with: exit 2 and one line,
     })
   }
 
-  const after = await start(folder, '--scope-secret', 'the-secret-of-before')
+  const after = await start(store, '--scope-secret', 'the-secret-of-before')
   expect((await charge(after, 'kept')).text).toBe(first.text)
   expect(await sandbox.meter.runs('kept')).toBe(1)
 })
 
-test('gateways that start at the same moment on a new folder share one secret', async () => {
+test('gateways that start at the same moment on a new store share one secret', async () => {
   for (const name of ['one', 'two']) {
     const folder = join(makeStoreFolder(), name, 'new')
     expect(existsSync(folder)).toBe(false)
-    const gateways = await Promise.all([start(folder), start(folder), start(folder)])
+    const store = storeKind === 'postgres' ? await makeStore() : storeIn(folder)
+    const gateways = await Promise.all([start(store), start(store), start(store)])
     const answers: Answer[] = []
     for (const gateway of gateways) answers.push(await charge(gateway, `shared-${name}`))
     expect(answers.map(answer => answer.headers['retrysafe-outcome'])).toEqual(['executed', 'replayed', 'replayed'])

@@ -43,6 +43,15 @@ function answerFirst(first: (response: ServerResponse) => void): void {
 }
 
 describe('a stream that ends cleanly but not with its terminal event', () => {
+  test('breaks for who asked for the end of the connection, too: fetch takes any end for the whole if told of it', async () => {
+    answerFirst(response => response.end(frame('half')))
+    const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'closing', Connection: 'close', ...json }
+    const body = JSON.stringify(streamedChat('x'))
+    const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers, body })
+    expect([answer.status, answer.headers.get('connection')]).toEqual([200, null])
+    await expect(answer.text()).rejects.toThrow('terminated')
+  })
+
   test.each<[string, string]>([
     ['without a finish_reason', frame('half')],
     ['without a finish_reason, but with [DONE]', frame('half') + done],

@@ -28,7 +28,7 @@ describe('wrong usage is exit 2 and one line that names the flag and what it tak
       'a store that is no URL',
       [...upstream, ...ports, '--store', 'somewhere'],
       '--store',
-      /it takes lmdb:FOLDER or memory:/,
+      /it takes lmdb:FOLDER, postgres:/,
     ],
     ['admin off loopback', [...upstream, ...ports, '--admin-host', '0.0.0.0'], '--admin-host', /--admin-token/],
     ['an argument too many', [...upstream, 'now'], 'serve', /too many arguments/],

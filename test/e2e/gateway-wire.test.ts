@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { ask } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, startOneGateway } from '../support/gateway.ts'
 import { openRaw, rawPost } from '../support/raw-client.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
 import { recordOf, stateOf } from '../support/records.ts'
@@ -160,7 +160,7 @@ test('a cursor that no page gave is refused', async () => {
 
 describe('a shutdown', () => {
   test('does not wait for requests queued behind another on a connection that is gone', async () => {
-    const own = await startGateway(upstream.url, ['--drain', '20s'])
+    const own = await startOneGateway(upstream.url, ['--drain', '20s'])
     upstream.answerWith((socket, count) => void setTimeout(() => socket.write(ok), count === 1 ? 300 : 0))
     const client = await openRaw(own.url)
     client.socket.write(rawPost('/x', { 'Idempotency-Key': 'first' }) + rawPost('/x', { 'Idempotency-Key': 'queued' }))
@@ -173,7 +173,7 @@ describe('a shutdown', () => {
   })
 
   test('does not wait for a body that is still on its way', async () => {
-    const own = await startGateway(upstream.url, ['--drain', '20s'])
+    const own = await startOneGateway(upstream.url, ['--drain', '20s'])
     const client = await openRaw(own.url)
     client.socket.write(rawPost('/x', { 'Idempotency-Key': 'half', 'Content-Length': '10' }, 'half'))
     // A request behind it on another connection says that it has arrived.

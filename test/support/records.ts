@@ -1,4 +1,7 @@
+import { expect, vi } from 'vitest'
 import type { RecordView } from '../../packages/retrysafe/src/engine/record.ts'
+import { graceMs } from '../../packages/retrysafe/src/engine/store.ts'
+import { storeKind } from './gateway.ts'
 
 /** The records of a gateway, newest state, as its admin API shows them. */
 export async function listRecords(admin: string, query = ''): Promise<readonly RecordView[]> {
@@ -19,6 +22,18 @@ export async function recordOf(admin: string, key: string): Promise<RecordView |
 /** The state of that key's record. */
 export async function stateOf(admin: string, key: string): Promise<string> {
   return (await recordOf(admin, key))?.state ?? 'absent'
+}
+
+/** Until whoever runs can be taken over: lease and grace are over, where the store does not see sooner that it is gone. */
+export async function waitForLapse(admin: string): Promise<void> {
+  if (storeKind !== 'postgres') return
+  const look = async (): Promise<void> => {
+    const running = await listRecords(admin, '?state=running&limit=1000')
+    const leasesLeftMs = running.map(record => record.leaseLeftMs ?? 0)
+    expect(leasesLeftMs.filter(leftMs => leftMs > -graceMs)).toEqual([])
+  }
+  // Hooks, too, may wait so.
+  await vi.waitFor(look, { timeout: 10_000, interval: 20 })
 }
 
 /** Lets a key whose outcome is unknown run again, as an operator does. */

@@ -1,5 +1,6 @@
 import OpenAI from 'openai'
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions'
+import { storeKind } from './gateway.ts'
 
 export interface ClientTerms {
   readonly apiKey?: string
@@ -8,9 +9,10 @@ export interface ClientTerms {
   readonly fetch?: typeof fetch
 }
 
-/** The real SDK, pointed at a gateway or straight at a sandbox. */
+/** The real SDK, pointed at a gateway or straight at a sandbox. Where two gateways take turns, each call is a connection. */
 export function openAi(url: string, terms: ClientTerms = {}): OpenAI {
-  return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-test', maxRetries: 0, ...terms })
+  const defaultHeaders = storeKind === 'postgres' ? { Connection: 'close' } : {}
+  return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-test', maxRetries: 0, defaultHeaders, ...terms })
 }
 
 /** A chat whose user says `text`; the sandbox answers with it, a chunk a word. */

@@ -3,12 +3,14 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { openEngine } from 'retrysafe/internal/engine/engine'
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import { openStore } from 'retrysafe/internal/stores/open'
 import { createAdmin } from './admin/server.ts'
 import { type GatewayConfig, isLoopback } from './config/config.ts'
 import { urlHost } from './config/flags.ts'
 import { CanonicalBodies } from './proxy/canonical-bodies.ts'
 import { createProxy } from './proxy/server.ts'
+import { StoreWatch } from './proxy/store-watch.ts'
 import { trustAlso } from './proxy/trust.ts'
 import { openUpstreams } from './proxy/upstreams.ts'
 
@@ -31,23 +33,31 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   checkAdmin(config)
   const trust = trustAlso(config.upstreamCertificates)
   const store = await openStore(config.store).catch(named('--store'))
+  const storeWatch = new StoreWatch(store, { policy: config.onStoreError, surroundings: processSurroundings, log })
   const engine = await openEngine({
-    store,
+    store: storeWatch.store,
     ...(config.scopeSecret !== undefined && { scopeSecret: Buffer.from(config.scopeSecret) }),
     maxWaiters: config.maxWaiters,
     maxResultBytes: config.maxResultBytes,
   }).catch(async (error: unknown) => {
     await store.close()
+    if (error instanceof RetrysafeError && error.code.startsWith('STORE_')) named('--store')(error)
     throw error
   })
   const upstreams = openUpstreams(config.upstreams, { silenceMs: config.upstreamTimeoutMs, trust, log })
   const canonicalBodies = new CanonicalBodies({ log })
   let draining = false
   const anonymous = isLoopback(config.host)
-  const proxy = createProxy({ config, engine, upstreams, canonicalBodies, log, anonymous })
-  const admin = createAdmin({ engine, host: config.adminHost, token: config.adminToken, isReady: () => !draining })
+  const proxy = createProxy({ config, engine, storeWatch, upstreams, canonicalBodies, log, anonymous })
+  const admin = createAdmin({
+    engine,
+    host: config.adminHost,
+    token: config.adminToken,
+    unreadyReason: () => (draining ? 'draining' : storeWatch.unreadyReason),
+  })
 
   async function close(): Promise<void> {
+    storeWatch.close()
     await engine.giveUp()
     for (const server of [proxy.server, admin]) {
       server.close()

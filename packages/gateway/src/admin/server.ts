@@ -11,7 +11,8 @@ export interface AdminOptions {
   readonly engine: Engine
   readonly host: string
   readonly token: string | undefined
-  readonly isReady: () => boolean
+  /** Why it should get no requests; `undefined`: it is ready. */
+  readonly unreadyReason: () => string | undefined
 }
 
 /** The admin listener: what is kept, and what an operator may do about it. Shows no credential and no body. */
@@ -31,7 +32,8 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
   const url = new URL(`http://admin${request.url?.startsWith('/') ? request.url : '/'}`)
   if (url.pathname === '/livez') return sendText(response, 200, 'ok\n')
   if (url.pathname === '/readyz') {
-    return options.isReady() ? sendText(response, 200, 'ok\n') : sendText(response, 503, 'draining\n')
+    const reason = options.unreadyReason()
+    return sendText(response, reason === undefined ? 200 : 503, `${reason ?? 'ok'}\n`)
   }
   guard(options, request)
   const { store } = options.engine

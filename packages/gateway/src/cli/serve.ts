@@ -19,6 +19,8 @@ export function addServeCommand(program: Command): void {
       if (stops > 1) return end(1)
       process.stderr.write('retrysafe: draining: no new requests, running work is finished; again to end at once\n')
       const finished = await gateway.drain()
+      // What a second signal gives up is not running any more, but that is no good order.
+      if (stops > 1) return
       if (!finished) process.stderr.write('retrysafe: the drain took longer than --drain; leases are given up\n')
       await end(finished ? 0 : 1)
     }

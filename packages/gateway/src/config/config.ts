@@ -6,6 +6,9 @@ export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string
 /** What happens to a request without a key. */
 export type KeylessMode = 'pass' | 'require'
 
+/** What happens to a request with a key while the store is out of reach: 503, or passed through without protection. */
+export type StoreErrorPolicy = 'closed' | 'open'
+
 /** The upstream that serves every path which no named one serves. */
 export const defaultUpstream = 'default'
 
@@ -46,6 +49,7 @@ export interface GatewayConfig {
   readonly maxWaiters: number
   readonly onCrash: CrashPolicy
   readonly maxAttempts: number
+  readonly onStoreError: StoreErrorPolicy
   /** Of silence, not of the whole answer. */
   readonly upstreamTimeoutMs: number
   readonly maxRequestBytes: number

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
 import { readCertificates } from './certificates.ts'
-import type { GatewayConfig, KeylessMode, StatusRange, TenantMode } from './config.ts'
+import type { GatewayConfig, KeylessMode, StatusRange, StoreErrorPolicy, TenantMode } from './config.ts'
 import { type Flag, FlagError, type Read } from './flag.ts'
 import { combineUpstreams, readUpstream } from './upstreams.ts'
 
@@ -28,7 +28,7 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
   },
   store: {
     flag: '--store <url>',
-    help: 'where outcomes are kept: lmdb:FOLDER (durable, for the processes of one machine) or memory:',
+    help: 'where outcomes are kept: lmdb:FOLDER (durable, for the processes of one machine), postgres://USER:PASSWORD@HOST:PORT/DATABASE (for any number of machines; see migrate and doctor) or memory:',
     read: text,
     fallback: 'lmdb:./retrysafe-data',
   },
@@ -107,6 +107,12 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     help: 'runs of one key whose outcome nobody knows, at most: 1 to 100',
     read: countBetween(1, 100),
     fallback: '3',
+  },
+  onStoreError: {
+    flag: '--on-store-error <policy>',
+    help: 'requests with a key while the store is out of reach: closed (503) or open (passed through without protection, counted in the log)',
+    read: oneOf<StoreErrorPolicy>('closed', 'open'),
+    fallback: 'closed',
   },
   upstreamTimeoutMs: {
     flag: '--upstream-timeout <duration>',

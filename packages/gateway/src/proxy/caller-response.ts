@@ -61,6 +61,10 @@ export function writeAnswerHead(
     response.shouldKeepAlive = false
     // Without this Node would send chunks, whose clean end would vouch for a body that nobody can vouch for.
     response.removeHeader('transfer-encoding')
+  } else if (framing.kind === 'chunked') {
+    // Where a head says `Connection: close`, the fetch of Node 20 (undici 6) takes every end of the connection for that of
+    // the answer. Unsaid, it is closed all the same for who asked for that.
+    response.removeHeader('connection')
   }
   response.writeHead(status, all)
 }

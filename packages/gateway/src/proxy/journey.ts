@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Attempt } from 'retrysafe/internal/engine/attempt'
 import type { Engine } from 'retrysafe/internal/engine/engine'
+import { storeKey } from 'retrysafe/internal/engine/identity'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
@@ -13,16 +14,19 @@ import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
 import { readBody } from './incoming.ts'
 import { KeyedCall } from './keyed-call.ts'
+import { isUnavailable } from './outage.ts'
 import { pass } from './pass.ts'
 import { missingTenant, problemOf, refuseDraining, refuseError, refuseSlow, unknownUpstream } from './refusal.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
+import type { StoreWatch } from './store-watch.ts'
 import { readTarget } from './target.ts'
 import type { Route, Upstreams } from './upstreams.ts'
 
 export interface ProxyParts {
   readonly config: GatewayConfig
   readonly engine: Engine
+  readonly storeWatch: StoreWatch
   readonly upstreams: Upstreams
   readonly canonicalBodies: CanonicalBodies
   /** Callers without a credential are let in: only this machine can reach the listener. */
@@ -32,8 +36,8 @@ export interface ProxyParts {
   readonly log: (message: string) => void
 }
 
-/** One request that carries a key, once its body is here. */
-interface KeyedRequest {
+/** One request that carries a key. */
+interface KeyedHead {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly head: RequestHead
@@ -41,6 +45,10 @@ interface KeyedRequest {
   readonly route: Route
   /** Path and query as the upstream takes them. */
   readonly target: string
+}
+
+/** The same, once its body is here. */
+interface KeyedRequest extends KeyedHead {
   readonly body: Buffer
 }
 
@@ -74,18 +82,20 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const tenant = readTenant(engine.identity, config.tenant, head, asked.query, parts.anonymous, request.socket)
   if (tenant === undefined)
     return refuse(response, key, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) })
-  const body = await takeBody(parts, request, response, head, key)
+  const keyed: KeyedHead = { request, response, head, key, route, target }
+  const { storeWatch } = parts
+  if (storeWatch.isBypassed && !storeWatch.isRunning(storeKey(tenant, route.upstream.name, key))) {
+    return passUnprotected(parts, keyed)
+  }
+  const body = await takeBody(parts, keyed)
   if (body === undefined) return
-  await serveKeyed(parts, { request, response, head, key, route, target, body }, tenant, asked.query)
+  await serveKeyed(parts, { ...keyed, body }, tenant, asked.query)
 }
 
 /** `undefined`: the client has left, or has been refused, also because of a shutdown. */
 async function takeBody(
   { config, exchanges }: ProxyParts,
-  request: IncomingMessage,
-  response: ServerResponse,
-  head: RequestHead,
-  key: string,
+  { request, response, head, key }: KeyedHead,
 ): Promise<Buffer | undefined> {
   exchanges.uploading.set(response, noticeOf('refused', key))
   const { timers } = processSurroundings
@@ -125,9 +135,20 @@ async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string
     response,
   })
   await perform(parts, keyed, call).catch(error => {
-    parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    if (isUnavailable(error)) {
+      if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
+      parts.storeWatch.outage.countRefused()
+    } else parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
     refuseError(response, error, noticeOf('refused', key))
   })
+}
+
+/** The store is out of reach, and `--on-store-error open` holds: as if the request had come without its key. */
+async function passUnprotected(parts: ProxyParts, keyed: KeyedHead & { readonly body?: Buffer }): Promise<void> {
+  // Without its client nobody has paid for anything yet.
+  if (keyed.response.destroyed) return
+  parts.storeWatch.outage.countPassed()
+  return pass(keyed.route.upstream, { ...keyed, notice: noticeOf('bypassed', keyed.key) })
 }
 
 /** Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time. */

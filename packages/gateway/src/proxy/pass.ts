@@ -21,6 +21,8 @@ export interface PassedRequest {
   readonly target: string
   /** Set when the request carries a key that does not count here. */
   readonly notice: KeyNotice | undefined
+  /** When it has been taken in already. */
+  readonly body?: Buffer | undefined
 }
 
 /** Hands a request through as if we were not there: nothing is stored, and a client that leaves cancels it. */
@@ -40,11 +42,13 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
 }
 
 /** `gone`: the client has left, or has been refused. */
-async function bodyOf({ request, response, head, notice }: PassedRequest): Promise<UpstreamRequest['body'] | 'gone'> {
+async function bodyOf(passed: PassedRequest): Promise<UpstreamRequest['body'] | 'gone'> {
+  const { request, response, head, notice } = passed
   const { contentLength, transferEncoding } = head
   const { timers } = processSurroundings
   if (contentLength === undefined && transferEncoding === undefined) return null
   if (contentLength === 0) return request.method === 'GET' || request.method === 'HEAD' ? null : ''
+  if (passed.body !== undefined) return passed.body
   if (contentLength === undefined || contentLength > wholeBytes) return streamBody(request, response, timers)
   const reading = await readBody(request, response, contentLength, wholeBytes, timers)
   if (reading.kind === 'too slow') refuseSlow(response, notice)

@@ -52,8 +52,9 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
     if (!ready && request.url !== '/_retrysafe/livez') {
       return sendProblem(response, { code: 'REQUEST_INVALID', detail: 'Here are only livez and readyz.' })
     }
-    const status = ready && draining ? 503 : 200
-    response.writeHead(status, { 'Content-Type': 'text/plain' }).end(status === 200 ? 'ok\n' : 'draining\n')
+    const reason = ready ? (draining ? 'draining' : parts.storeWatch.unreadyReason) : undefined
+    const status = reason === undefined ? 200 : 503
+    response.writeHead(status, { 'Content-Type': 'text/plain' }).end(`${reason ?? 'ok'}\n`)
   }
 
   const server = createServer(

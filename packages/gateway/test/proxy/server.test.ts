@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { openEngine } from 'retrysafe/internal/engine/engine'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import { memoryStore } from 'retrysafe/stores/memory'
 import { afterEach, describe, expect, test } from 'vitest'
 import { defaultUpstream, type GatewayConfig, isLoopback } from '../../src/config/config.ts'
@@ -9,6 +10,7 @@ import { type Flag, fallbackOf } from '../../src/config/flag.ts'
 import { serveFlags } from '../../src/config/flags.ts'
 import { CanonicalBodies } from '../../src/proxy/canonical-bodies.ts'
 import { createProxy, type ProxyListener } from '../../src/proxy/server.ts'
+import { StoreWatch } from '../../src/proxy/store-watch.ts'
 import { openUpstreams } from '../../src/proxy/upstreams.ts'
 
 const closing: (() => unknown)[] = []
@@ -33,7 +35,9 @@ async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Pro
   )
   const defaults = Object.entries<Flag>(serveFlags).map(([member, flag]) => [member, fallbackOf(flag)])
   const config = { ...Object.fromEntries(defaults), methods: new Set(['POST']) } as GatewayConfig
-  const engine = await openEngine({ store: memoryStore() })
+  const terms = { policy: config.onStoreError, surroundings: processSurroundings, log: () => {} }
+  const storeWatch = new StoreWatch(memoryStore(), terms)
+  const engine = await openEngine({ store: storeWatch.store })
   const target = { name: defaultUpstream, origin: `http://127.0.0.1:${portOf(upstream)}`, basePath: '' }
   const upstreams = openUpstreams(new Map([[target.name, target]]), { silenceMs: 60_000, log: () => {} })
   closing.push(
@@ -43,6 +47,7 @@ async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Pro
   const proxy = createProxy({
     config,
     engine,
+    storeWatch,
     upstreams,
     canonicalBodies: new CanonicalBodies({ log: () => {} }),
     anonymous: isLoopback(config.host),

@@ -3,35 +3,56 @@ import type { Store } from '../engine/store.ts'
 import { parseSize } from '../protocol/duration.ts'
 import { memoryStore } from './memory/store.ts'
 
-const forms = 'lmdb:FOLDER or memory:'
+const forms = 'lmdb:FOLDER, postgres://USER:PASSWORD@HOST:PORT/DATABASE or memory:'
 
 /**
  * Opens the store that a URL names. Stores that need a peer import it only here, so that nobody pays for another's.
  *
- * `lmdb:FOLDER` takes a relative or an absolute path. `memory:` takes `?max-entries=N&max-bytes=SIZE`.
+ * `lmdb:FOLDER` takes a relative or an absolute path. `postgres://…` takes, behind `?`, `schema=NAME`, `connections=N`,
+ * `timeout=5s`, `listen=HOST:PORT` or `listen=off`, and what `pg` takes. `memory:` takes `?max-entries=N&max-bytes=SIZE`.
  *
  * @throws {RetrysafeError} `CONFIG_INVALID` when the URL names no store, and what the store itself throws
  * @example
  * const store = await openStore('lmdb:./retrysafe-data')
  */
 export async function openStore(url: string): Promise<Store> {
-  // The URL may hold a password, anywhere: no message shows more of it than its scheme.
-  if (!URL.canParse(url)) throw invalid(`it is no URL; it takes ${forms}`)
-  const parsed = new URL(url)
-  switch (parsed.protocol) {
-    case 'lmdb:': {
+  switch (readStoreKind(url)) {
+    case 'lmdb': {
       const { lmdbStore } = await import('./lmdb/store.ts')
       return lmdbStore({ path: readPath(url) })
     }
+    case 'postgres': {
+      const { postgresStore } = await import('./postgres/store.ts')
+      return postgresStore({ url })
+    }
+    case 'memory':
+      return openMemory(new URL(url))
+  }
+}
+
+/**
+ * What kind of store a URL names. It may hold a password, anywhere: no message shows more of it than its scheme.
+ *
+ * @throws {RetrysafeError} `CONFIG_INVALID`
+ */
+export function readStoreKind(url: string): 'lmdb' | 'postgres' | 'memory' {
+  if (!URL.canParse(url)) throw invalid(`it is no URL; it takes ${forms}`)
+  const { protocol } = new URL(url)
+  switch (protocol) {
+    case 'lmdb:':
+      return 'lmdb'
+    case 'postgres:':
+    case 'postgresql:':
+      return 'postgres'
     case 'memory:':
-      return openMemory(parsed)
+      return 'memory'
     default:
-      throw invalid(`no store goes by ${parsed.protocol} ; it takes ${forms}`)
+      throw invalid(`no store goes by ${protocol} ; it takes ${forms}`)
   }
 }
 
 /** What follows the scheme, letter for letter: a path is no URL, and `%` is a character like any other. */
-function readPath(url: string): string {
+export function readPath(url: string): string {
   const path = url.trim().slice('lmdb:'.length)
   if (path === '') throw invalid('lmdb: takes a folder, such as lmdb:./retrysafe-data')
   if (/[?#\0]/.test(path)) throw invalid('lmdb: takes a folder and nothing else')

@@ -1,23 +1,21 @@
 import { hash } from 'node:crypto'
 import type { StoreKey } from '../../engine/record.ts'
+import { isPackedText, packText, unpackText } from '../packed-text.ts'
 
-const kinds = { digest: 0, text: 1 }
+/** A record's key is SHA-256 in base64url. */
+const digestBytes = 32
 
 /** A record's key: the 32 bytes that the engine's 43 characters stand for; any other text as it is. */
 export function recordKey(key: StoreKey): Buffer {
-  const digest = Buffer.from(key, 'base64url')
-  const isDigest = digest.byteLength === 32 && digest.toString('base64url') === key
-  return isDigest
-    ? Buffer.concat([Buffer.of(kinds.digest), digest])
-    : Buffer.concat([Buffer.of(kinds.text), Buffer.from(key)])
+  return packText(key, digestBytes)
 }
 
 export function isRecordKey(bytes: Buffer): boolean {
-  return bytes[0] === kinds.digest ? bytes.byteLength === 33 : bytes[0] === kinds.text
+  return isPackedText(bytes, digestBytes)
 }
 
 export function storeKeyOf(record: Buffer): StoreKey {
-  return record.toString(record[0] === kinds.digest ? 'base64url' : 'utf8', 1) as StoreKey
+  return unpackText(record) as StoreKey
 }
 
 /** Parts of a record lie together: its key with its length in front, so that no record's parts begin like another's. */

@@ -1,0 +1,6 @@
+export type { PostgresTransaction } from './complete-in.ts'
+export type { PostgresPool, Statement } from './database.ts'
+export { type InboxAnswer, type InboxMessage, type PostgresInbox, postgresInbox } from './inbox.ts'
+export { type MigrateAnswer, type MigrateOptions, migrate } from './migrate.ts'
+export type { PostgresStoreOptions } from './settings.ts'
+export { postgresStore } from './store.ts'

@@ -1,0 +1,42 @@
+import { RetrysafeError } from '../../engine/errors.ts'
+import type { StoreKey } from '../../engine/record.ts'
+import type { Fingerprint } from '../../fingerprint/fingerprint.ts'
+import { isPackedText, packText, unpackText } from '../packed-text.ts'
+
+const keyBytes = 32
+const ownerBytes = 16
+/** A version character and 43 of base64url are themselves base64url. */
+const fingerprintBytes = 33
+
+export function keyName(key: StoreKey): Buffer {
+  return packText(key, keyBytes)
+}
+
+export function storeKeyOf(name: Buffer): StoreKey {
+  return unpackText(name) as StoreKey
+}
+
+export function ownerName(owner: string): Buffer {
+  return packText(owner, ownerBytes)
+}
+
+export function fingerprintName(fingerprint: Fingerprint | undefined): Buffer | null {
+  return fingerprint === undefined ? null : packText(fingerprint, fingerprintBytes)
+}
+
+/** Any text, also what no text column takes: other encodings' characters, a zero. */
+export function textName(text: string): Buffer {
+  return Buffer.from(text)
+}
+
+/**
+ * Where a page of a listing begins.
+ *
+ * @throws {RetrysafeError} `REQUEST_INVALID`
+ */
+export function readCursor(cursor: string | undefined): Buffer | null {
+  if (cursor === undefined) return null
+  const name = /^[\w-]{1,400}$/.test(cursor) ? Buffer.from(cursor, 'base64url') : Buffer.alloc(0)
+  if (isPackedText(name, keyBytes)) return name
+  throw new RetrysafeError('REQUEST_INVALID', 'the cursor takes what a page of this store gave')
+}
