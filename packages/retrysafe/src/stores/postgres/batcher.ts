@@ -1,3 +1,5 @@
+import { RetrysafeError } from '../../engine/errors.ts'
+
 /** How calls of one kind are sent. */
 export interface BatchTerms<Request, Answer> {
   one(request: Request): Promise<Answer>
@@ -6,6 +8,9 @@ export interface BatchTerms<Request, Answer> {
   /** No two requests of one name go in one batch. */
   nameOf(request: Request): string
   bytesOf(request: Request): number
+  /** How long a call waits for its turn at most, ms: one that fell silent must not keep all that come after it. */
+  readonly patienceMs: number
+  monotonicMs(): number
 }
 
 /** Below this several single statements, on as many connections, are as fast. */
@@ -15,10 +20,11 @@ const mostBytes = 4_194_304
 /** While one batch is being flushed to disk, the server works on the next, and this process makes the one after it. */
 const concurrency = 3
 /** What waits is spread over the batches that may go, but not more thinly than this. */
-const fewestToSpread = 16
+const fewestToSpread = 32
 
 interface Waiting<Request, Answer> {
   readonly request: Request
+  readonly sinceMs: number
   resolve(answer: Answer): void
   reject(error: unknown): void
 }
@@ -39,7 +45,7 @@ export class Batcher<Request, Answer> {
 
   add(request: Request): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject })
+      this.#waiting.push({ request, sinceMs: this.#terms.monotonicMs(), resolve, reject })
       this.#sendSoon()
     })
   }
@@ -49,8 +55,19 @@ export class Batcher<Request, Answer> {
     this.#isDue = true
     setImmediate(() => {
       this.#isDue = false
+      this.#rejectLate()
       while (this.#waiting.length > 0 && this.#inFlight < concurrency) this.#send(this.#draw(this.#share()))
     })
+  }
+
+  #rejectLate(): void {
+    const { patienceMs, monotonicMs } = this.#terms
+    const latestMs = monotonicMs() - patienceMs
+    const late = this.#waiting.findIndex(({ sinceMs }) => sinceMs > latestMs)
+    const what = `PostgreSQL is too slow, or out of reach: not one statement could be sent within ${patienceMs} ms`
+    for (const { reject } of this.#waiting.splice(0, late === -1 ? this.#waiting.length : late)) {
+      reject(new RetrysafeError('STORE_UNAVAILABLE', what))
+    }
   }
 
   /** How many go in the next batch, at most. */
@@ -92,7 +109,9 @@ export class Batcher<Request, Answer> {
   }
 
   async #sendEach(batch: readonly Waiting<Request, Answer>[]): Promise<void> {
-    await Promise.all(batch.map(({ request, resolve, reject }) => this.#terms.one(request).then(resolve, reject)))
+    // Async: one that cannot even be put into a statement fails alone.
+    const send = async (request: Request): Promise<Answer> => this.#terms.one(request)
+    await Promise.all(batch.map(({ request, resolve, reject }) => send(request).then(resolve, reject)))
   }
 
   async #sendTogether(batch: readonly Waiting<Request, Answer>[]): Promise<void> {
@@ -104,6 +123,8 @@ export class Batcher<Request, Answer> {
         else resolve(answer)
       })
     } catch (error) {
+      // One of them is to blame, and none was made; or one could not be put into a statement.
+      if (!(error instanceof RetrysafeError) || error.code === 'REQUEST_INVALID') return this.#sendEach(batch)
       // Each is safe to send again; whether it was made, nobody knows.
       for (const { reject } of batch) reject(error)
     }

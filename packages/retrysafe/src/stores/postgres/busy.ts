@@ -4,18 +4,17 @@ import { RetrysafeError } from '../../engine/errors.ts'
 /** Somebody else has the record's row locked: asked again after so long, at first. */
 const firstMs = 2
 const lastMs = 50
-/** A transaction of somebody's own that completes a record may hold it for longer. */
-const giveUpMs = 1_000
 
-/** Asks until nobody else has the row; answers `busy` when that takes too long. */
+/** Asks until nobody else has the row; answers `busy` when that takes longer than `patienceMs`. */
 export async function untilFree<Answer extends { kind: string }>(
   ask: () => Promise<Answer>,
+  patienceMs: number,
   { timers, random, clock }: Surroundings,
 ): Promise<Answer> {
   const startedMs = clock.monotonicMs()
   for (let delayMs = firstMs; ; delayMs = Math.min(delayMs * 2, lastMs)) {
     const answer = await ask()
-    if (answer.kind !== 'busy' || clock.monotonicMs() - startedMs >= giveUpMs) return answer
+    if (answer.kind !== 'busy' || clock.monotonicMs() - startedMs >= patienceMs) return answer
     await pause(timers, delayMs * (0.5 + random.unit()))
   }
 }

@@ -17,7 +17,8 @@ export interface PostgresTransaction {
 export async function completeInTransaction(tx: unknown, schema: string, request: PieceRequest): Promise<void> {
   const places = ['$1', '$2', '$3', '$4', '$5', '$6'].join(', ')
   try {
-    await transactionOf(tx).query(`SELECT ${schema}.complete_in(${places})`, pieceValues(request))
+    const transaction = await requireTransaction(tx, schema)
+    await transaction.query(`SELECT ${schema}.complete_in(${places})`, pieceValues(request))
   } catch (error) {
     switch (codeOf(error)) {
       case 'RS001': {
@@ -34,14 +35,29 @@ export async function completeInTransaction(tx: unknown, schema: string, request
   }
 }
 
-/** @throws {RetrysafeError} `REQUEST_INVALID` for what is no transaction, as far as it can be seen */
-export function transactionOf(tx: unknown): PostgresTransaction {
+/** @throws {RetrysafeError} `REQUEST_INVALID` for what is no transaction */
+export async function requireTransaction(tx: unknown, schema: string): Promise<PostgresTransaction> {
   const client = Object(tx) as Partial<PostgresTransaction> & { getTransactionStatus?: () => string | null }
   if (typeof client.query !== 'function') throw invalid('it takes a client of pg on which BEGIN was sent')
   // Its statements would go to several connections, each a transaction of its own.
   if ('totalCount' in client) throw invalid('a pool is none: await pool.connect(), and BEGIN on that client')
-  if (client.getTransactionStatus?.() === 'I') throw invalid('BEGIN was not sent on this client')
-  return client as PostgresTransaction
+  const transaction = client as PostgresTransaction
+  switch (client.getTransactionStatus?.()) {
+    case 'I':
+      throw notBegun()
+    case undefined:
+    case null:
+      // An older driver, or something that passes statements on: the server takes this one in a transaction only.
+      await transaction.query(`LOCK TABLE ${schema}.migration IN ACCESS SHARE MODE`, []).catch((error: unknown) => {
+        // no_active_sql_transaction
+        throw codeOf(error) === '25P01' ? notBegun() : error
+      })
+  }
+  return transaction
+}
+
+function notBegun(): RetrysafeError {
+  return invalid('BEGIN was not sent on this client')
 }
 
 function invalid(reason: string): RetrysafeError {

@@ -144,7 +144,7 @@ function openPool({ connectionString, maxConnections, timeoutMs }: DatabaseTerms
     application_name: 'retrysafe',
     // A process that has nothing else to do may end.
     allowExitOnIdle: true,
-    verify: (client: OwnClient, done: (error?: unknown) => void) => limitStatements(client, timeoutMs).then(done, done),
+    verify: (client: OwnClient, done: (error?: unknown) => void) => beginSession(client, timeoutMs).then(done, done),
   })
   // A connection that breaks while nobody uses it: the pool has dropped it already.
   pool.on('error', () => {})
@@ -154,10 +154,12 @@ function openPool({ connectionString, maxConnections, timeoutMs }: DatabaseTerms
 }
 
 /**
- * A statement that outlives its caller would go on holding its row. Only where the session is ours alone: behind PgBouncer
- * a setting would stay for whoever gets the connection next.
+ * Whatever the role or the database sets: numbers come with all their digits, NULL in an array is NULL, and functions of
+ * other schemas are not taken for the server's. And a statement that outlives its caller would go on holding its row.
+ * Only where the session is ours alone: behind PgBouncer a setting would stay for whoever gets the connection next.
  */
-async function limitStatements(client: OwnClient, timeoutMs: number): Promise<void> {
-  const text = "SELECT set_config('statement_timeout', $1, false) WHERE pg_backend_pid() = $2"
+async function beginSession(client: OwnClient, timeoutMs: number): Promise<void> {
+  const text = `SELECT set_config('statement_timeout', $1, false), set_config('extra_float_digits', '1', false),
+    set_config('array_nulls', 'on', false), set_config('search_path', '', false) WHERE pg_backend_pid() = $2`
   await client.query({ text, values: [String(timeoutMs), client.processID], query_timeout: timeoutMs })
 }

@@ -1,5 +1,5 @@
 import { RetrysafeError } from '../../engine/errors.ts'
-import { transactionOf } from './complete-in.ts'
+import { requireTransaction } from './complete-in.ts'
 import { textName } from './names.ts'
 import { defaultSchema, quoteIdentifier, readSchemaName } from './schema-name.ts'
 import { asBuffer } from './steps.ts'
@@ -49,7 +49,7 @@ export function postgresInbox(options: { readonly schema?: string } = {}): Postg
   const schema = quoteIdentifier(readSchemaName(options.schema ?? defaultSchema))
   return {
     async receive(tx, { name, id, retentionMs = defaultRetentionMs }, effect) {
-      const transaction = transactionOf(tx)
+      const transaction = await requireTransaction(tx, schema)
       const names = [textName(name), textName(id)]
       const enter = `SELECT * FROM ${schema}.inbox_enter($1, $2, $3)`
       const { rows } = (await transaction.query(enter, [...names, retentionMs])) as { rows: InboxRow[] }

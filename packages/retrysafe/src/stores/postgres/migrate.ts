@@ -114,11 +114,29 @@ interface Found {
   readonly from: number
 }
 
+interface Facts {
+  readonly server: number
+  readonly exists: boolean
+  readonly inside: string | null
+  readonly columns: string | null
+  readonly role: string
+  /** A role that owns the schema, and could not do what ours may anyway. */
+  readonly stranger: string | null
+}
+
 /** @throws {RetrysafeError} `STORE_INCOMPATIBLE` */
 async function look(client: PostgresClient, schema: string, ours: number): Promise<Found> {
   const { rows } = await client.query(whatIsThere, [schema])
-  const facts = rows[0] as { server: number; exists: boolean; inside: string | null; columns: string | null }
+  const facts = rows[0] as Facts
   requireServer(facts.server)
+  // Its owner may put functions of its own in the place of ours, and one of ours runs with the rights of who migrates.
+  if (facts.stranger !== null) {
+    const state = `schema ${schema} belongs to ${facts.stranger}, and not to ${facts.role}`
+    throw new RetrysafeError(
+      'STORE_INCOMPATIBLE',
+      `${state}: migrate as ${facts.stranger}, or name another with --schema`,
+    )
+  }
   if (facts.columns === 'version integer, applied_at_ms bigint') {
     const versions = await client.query(`SELECT max(version) AS version FROM ${quoteIdentifier(schema)}.migration`)
     const from = (versions.rows[0] as { version: number | null }).version ?? 0
@@ -132,6 +150,10 @@ async function look(client: PostgresClient, schema: string, ours: number): Promi
 
 /** pg_depend names whatever stands in a schema, be it a table, a function, a type or an extension. */
 const whatIsThere = `SELECT current_setting('server_version_num')::int AS server, n.oid IS NOT NULL AS "exists",
+  current_user::text AS role,
+  (SELECT o.rolname::text FROM pg_catalog.pg_roles o JOIN pg_catalog.pg_database d ON d.datname = current_database()
+    WHERE o.oid = CASE pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner' THEN d.datdba ELSE n.nspowner END
+    AND NOT o.rolsuper AND NOT pg_has_role(o.oid, current_user, 'MEMBER')) AS stranger,
   (SELECT min(pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_catalog.pg_depend d
     WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid AND d.deptype = 'n') AS inside,
   (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)

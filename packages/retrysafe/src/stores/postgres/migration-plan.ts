@@ -61,7 +61,7 @@ const migrationTable = `CREATE TABLE retrysafe.migration (
 
 /** A store at work may be in the way; its own maintenance then makes them. */
 const makePartitions = `DO $$ BEGIN
-  PERFORM retrysafe.maintain();
+  WHILE (SELECT created > 0 FROM retrysafe.maintain()) LOOP END LOOP;
 EXCEPTION WHEN lock_not_available THEN NULL;
 END $$;`
 
@@ -77,6 +77,7 @@ function grantRights(schema: string, grantTo: string): string {
   const rows = 'SELECT, INSERT, UPDATE, DELETE'
   return `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${role};
 GRANT ${rows} ON ALL TABLES ${place} TO ${role};
+REVOKE INSERT, UPDATE, DELETE ON ${quoteIdentifier(schema)}.migration FROM ${role};
 GRANT EXECUTE ON ALL FUNCTIONS ${place} TO ${role};
 ALTER DEFAULT PRIVILEGES ${place} GRANT ${rows} ON TABLES TO ${role};
 ALTER DEFAULT PRIVILEGES ${place} GRANT EXECUTE ON FUNCTIONS TO ${role};`

@@ -24,8 +24,14 @@ export function fingerprintName(fingerprint: Fingerprint | undefined): Buffer | 
   return fingerprint === undefined ? null : packText(fingerprint, fingerprintBytes)
 }
 
-/** Any text, also what no text column takes: other encodings' characters, a zero. */
+/**
+ * Any text, also what no text column takes: other encodings' characters, a zero.
+ *
+ * @throws {RetrysafeError} `REQUEST_INVALID` for half of a surrogate pair: all of these give the same bytes
+ */
 export function textName(text: string): Buffer {
+  // Not isWellFormed: the oldest Node that we run on types it in no library of its own.
+  if (/\p{Surrogate}/u.test(text)) throw new RetrysafeError('REQUEST_INVALID', 'a name takes well-formed Unicode')
   return Buffer.from(text)
 }
 

@@ -18,6 +18,10 @@ export interface SchemaFacts {
   readonly server: number
   readonly isolation: string
   readonly readOnly: boolean
+  /** `extra_float_digits`: below 1 the server rounds numbers of 16 digits, which fences are. */
+  readonly floatDigits: number
+  /** `array_nulls`: off, NULL in an array is a text of four letters, the same canonical form for every payload. */
+  readonly arrayNulls: boolean
   /** `null`: the schema was begun, and never finished. */
   readonly version: number | null
   /** Tables and functions of this version that are not there, in words; `null`: none. */
@@ -28,7 +32,7 @@ export interface SchemaFacts {
  * Looks whether this version of the library can work with `schema`: one statement, which changes nothing.
  *
  * @throws {RetrysafeError} `STORE_INCOMPATIBLE`: the schema is missing, incomplete, older or newer, the server is older
- * than 14, or transactions are not READ COMMITTED by default; `STORE_UNAVAILABLE`: no rights, or a server that only reads.
+ * than 14, transactions are not READ COMMITTED by default, or values would not come through as they are; `STORE_UNAVAILABLE`: no rights, or a server that only reads.
  * Each says what to do. Any other error is the server's own
  */
 export async function checkSchema(
@@ -56,12 +60,16 @@ export function judgeSchema(facts: SchemaFacts, ours: number): void {
     const state = `schema ${schema} has version ${version}, and this version of Retrysafe needs ${ours}`
     throw incompatible(`${state}: ${adviceFor(schema)}`)
   }
-  if (isolation !== 'read committed') {
-    // Every step reads again after it has lost a race: under a snapshot it would see the same row for ever.
-    const set = "SET default_transaction_isolation = 'read committed'"
+  const require = (setting: string, found: string | number, needed: string, value = needed): void => {
+    const set = `SET ${setting} = ${value}`
     const cure = `ALTER ROLE ${quoteIdentifier(role)} ${set}, or ALTER DATABASE ${quoteIdentifier(database)} ${set}`
-    throw incompatible(`default_transaction_isolation is ${isolation}; Retrysafe needs read committed: ${cure}`)
+    throw incompatible(`${setting} is ${found}; Retrysafe needs ${needed}: ${cure}`)
   }
+  // Every step reads again after it has lost a race: under a snapshot it would see the same row for ever.
+  if (isolation !== 'read committed')
+    require('default_transaction_isolation', isolation, 'read committed', "'read committed'")
+  if (facts.floatDigits < 1) require('extra_float_digits', facts.floatDigits, '1')
+  if (!facts.arrayNulls) require('array_nulls', 'off', 'on')
   if (facts.readOnly) {
     const why = 'it is a standby, or default_transaction_read_only is on'
     throw new RetrysafeError('STORE_UNAVAILABLE', `the server takes no writes: ${why}; connect to the primary`)
@@ -85,12 +93,13 @@ function question(schema: string): string {
   current_setting('server_version_num')::int AS server,
   current_setting('default_transaction_isolation') AS isolation,
   current_setting('transaction_read_only')::boolean AS "readOnly",
+  current_setting('extra_float_digits')::int AS "floatDigits", current_setting('array_nulls')::boolean AS "arrayNulls",
   (SELECT max(version) FROM ${quoteIdentifier(schema)}.migration) AS version,
   (SELECT string_agg(what, ', ') FROM (
-    SELECT 'table ' || name AS what FROM unnest($2::text[]) AS name WHERE NOT EXISTS (
+    SELECT 'table ' || name AS what FROM pg_catalog.unnest($2::text[]) AS name WHERE NOT EXISTS (
       SELECT FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace($1) AND relname = name)
     UNION ALL
-    SELECT 'function ' || name FROM unnest($3::text[]) AS name WHERE NOT EXISTS (
+    SELECT 'function ' || name FROM pg_catalog.unnest($3::text[]) AS name WHERE NOT EXISTS (
       SELECT FROM pg_catalog.pg_proc WHERE pronamespace = to_regnamespace($1) AND proname = name)
   ) AS lacking) AS missing`
 }

@@ -5,8 +5,8 @@ export function codeOf(error: unknown): string {
   return String(Reflect.get(Object(error), 'code') ?? '')
 }
 
-/** Lost a race that a second try settles: a snapshot, a deadlock. */
-const transient = new Set(['40001', '40P01'])
+/** Lost a race that a second try settles: a snapshot, a deadlock, a partition that was made for these bytes meanwhile. */
+const transient = new Set(['40001', '40P01', '23514'])
 
 export function isTransient(error: unknown): boolean {
   return transient.has(codeOf(error))

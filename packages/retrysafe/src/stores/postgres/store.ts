@@ -46,6 +46,9 @@ interface Told<Kind> {
   readonly followed: boolean | null
 }
 
+/** A transaction of somebody's own that completes a record may hold it for long: claims and renewals then say so. */
+const heldMs = 1_000
+
 /**
  * A store in PostgreSQL (14 or newer), for any number of processes and machines, also behind PgBouncer in transaction
  * mode. What it has acknowledged survives whatever the server's own commits survive. It connects with its first step;
@@ -67,23 +70,29 @@ export function postgresStore(options: PostgresStoreOptions): Store {
   const maintenance = new Maintenance(database, monotonicMs)
   let lastFence = 0
 
+  const patience = { patienceMs: settings.timeoutMs, monotonicMs }
   const claims = new Batcher<ClaimTerms, ClaimRow>({
     one: terms => database.call('claim', [...claimValues(terms), lastFence]),
     many: all => database.callInOrder('claim_many', [...claimColumns(all), lastFence]),
-    nameOf: ({ key }) => key,
+    // At most 64 of one key go together, and exactly one of them is granted, as ever: a herd is soon through, and those
+    // behind it go beside it.
+    nameOf: ({ key, owner }) => `${key} ${owner.slice(0, 1)}`,
     bytesOf: () => 1_024,
+    ...patience,
   })
   const appends = new Batcher<PieceRequest, AppendRow>({
     one: request => database.call('append', pieceValues(request)),
     many: all => database.callInOrder('append_many', pieceColumns(all)),
     nameOf: ({ key }) => key,
     bytesOf: ({ piece }) => piece.bytes.byteLength,
+    ...patience,
   })
   const completes = new Batcher<PieceRequest, Told<CompleteAnswer>>({
     one: request => database.call('complete', [...pieceValues(request), false]),
     many: all => database.callInOrder('complete_many', pieceColumns(all)),
     nameOf: ({ key }) => key,
     bytesOf: ({ piece }) => piece.bytes.byteLength,
+    ...patience,
   })
 
   /** A step that changes a record: asked until nobody else has the row, then told to those who wait. */
@@ -91,21 +100,20 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     key: StoreKey,
     ask: () => Promise<Row>,
   ): Promise<Free<Row>> {
-    const row = mustBeFree(await untilFree(ask, processSurroundings))
+    const row = mustBeFree(await untilFree(ask, settings.timeoutMs, processSurroundings))
     followers.tell(key, row.followed === true)
     return row
   }
 
   async function claim(terms: ClaimTerms): Promise<ClaimAnswer> {
     maintenance.sees(terms.retentionMs)
-    const row = await untilFree(() => claims.add(terms), processSurroundings)
+    const row = await untilFree(() => claims.add(terms), heldMs, processSurroundings)
     const answer = claimAnswer(row, terms.owner)
     switch (answer.kind) {
-      case 'busy': {
-        // Somebody has been writing it all this time, so it is not there for the taking.
-        const view = await get(terms.key)
-        return { kind: 'running', fence: view?.fence ?? 0, leaseLeftMs: 0, lengthBytes: view?.lengthBytes ?? 0 }
-      }
+      case 'busy':
+        // Somebody has been writing it all this time, so it is not there for the taking. Whoever that is: their payload
+        // was not compared with this one, so no fence that something could be read with.
+        return { kind: 'running', fence: 0, leaseLeftMs: 0, lengthBytes: 0 }
       case 'acquired':
         lastFence = Math.max(lastFence, answer.token.fence)
         followers.tell(terms.key, false)
@@ -137,6 +145,7 @@ export function postgresStore(options: PostgresStoreOptions): Store {
       const values = [...tokenValues(key, token), leaseMs, sent === true, fingerprintName(canonical)]
       const { kind, cancelled, followed } = await untilFree(
         () => database.call<Told<'ok' | 'lost'> & { cancelled: boolean }>('renew', values),
+        heldMs,
         processSurroundings,
       )
       if (kind !== 'ok') return { kind }
@@ -160,7 +169,7 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     async read(key, fence, offsetBytes, limitBytes) {
       const values = [keyName(key), fence, offsetBytes, limitBytes]
       const ask = (): Promise<ReadRow> => database.call('read', values)
-      return mustBeFree(readAnswer(await untilFree(ask, processSurroundings)))
+      return mustBeFree(readAnswer(await untilFree(ask, settings.timeoutMs, processSurroundings)))
     },
     subscribe: (key, hint) => followers.subscribe(key, hint),
     async stepStart(key, token, { id, input, onCrash, maxAttempts }) {

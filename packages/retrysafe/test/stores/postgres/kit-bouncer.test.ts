@@ -1,4 +1,4 @@
-import { afterAll, describe, it } from 'vitest'
+import { afterAll, describe, it, vi } from 'vitest'
 import { startPgBouncer } from '../../../../../test/support/postgres/bouncer.ts'
 import { openSchemas } from '../../../../../test/support/postgres/schemas.ts'
 import { startPostgres } from '../../../../../test/support/postgres/server.ts'
@@ -6,6 +6,7 @@ import { testStore } from '../../../src/store-testkit/index.ts'
 import { startWallMs } from '../../support/manual-time.ts'
 import { postgresHarness } from './kit-harness.ts'
 
+vi.setConfig({ testTimeout: 90_000 })
 const server = await startPostgres()
 afterAll(() => server.stop())
 // Fewer connections than clients: they are passed on from one transaction to the next.

@@ -297,6 +297,18 @@ describe('when it fails, nothing has changed', () => {
     expect(await migrate({ url: its, schema: 'given' }, first)).toMatchObject({ from: 0, to: 1 })
   })
 
+  test('a schema that somebody else has made: its owner could act with the rights of who migrates', async () => {
+    const owner = await connect()
+    const role = roleName('guest')
+    await createRole(owner, role)
+    await owner.query(`CREATE SCHEMA trap AUTHORIZATION ${role}`)
+    await expect(migrate({ url, schema: 'trap' }, first)).rejects.toMatchObject({
+      code: 'STORE_INCOMPATIBLE',
+      message: `schema trap belongs to ${role}, and not to postgres: migrate as ${role}, or name another with --schema`,
+    })
+    expect(await contentsOf(owner, 'trap')).toBeNull()
+  })
+
   test.each(['nobody at all', 'it\'s; "odd"'])('a role that does not exist: %s', async grantTo => {
     await expect(migrate({ url, schema: 'no_role', grantTo }, first)).rejects.toThrow('create that role first')
     expect(await contentsOf(await connect(), 'no_role')).toBeUndefined()

@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { afterAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { provideDatabase } from '../../../../../test/support/postgres/provided-database.ts'
 import { openSchemas } from '../../../../../test/support/postgres/schemas.ts'
 import type { StoreKey, Token } from '../../../src/engine/record.ts'
@@ -241,3 +241,56 @@ async function readAll(store: Store, key: string, fence: number): Promise<Uint8A
   const answer = await store.read(key as StoreKey, fence, 0, 65_536)
   return answer.kind === 'bytes' ? answer.bytes : Buffer.from(answer.state)
 }
+
+describe('under load', () => {
+  /** Calls go on, and replays, while `body` runs; answers what went wrong. */
+  async function underLoad(body: () => Promise<unknown>): Promise<string[]> {
+    const failures: string[] = []
+    let isOver = false
+    const replays = async (key: string) => {
+      while (!isOver) await retry(key).catch((error: Error) => failures.push(error.message))
+    }
+    const calls = async (caller: number, store: Store) => {
+      for (let count = 0; !isOver; count++) {
+        const key = `call-${caller}-${count}`
+        const token = await begin(store, key)
+        const piece = { offsetBytes: 0, bytes: Buffer.alloc(1_000) }
+        await store.complete(key as StoreKey, token, piece).catch((error: Error) => failures.push(error.message))
+      }
+    }
+    await withStore(async store => {
+      const load = [...Array.from({ length: 16 }, (_, at) => calls(at, store)), ...['a', 'b', 'c'].map(replays)]
+      await body().finally(() => {
+        isOver = true
+      })
+      await Promise.all(load)
+    })
+    return failures
+  }
+
+  it('a day is made and one is dropped, in the first attempt, and no call fails', async () => {
+    await maintain()
+    for (const key of ['a', 'b', 'c']) await complete(key, 'bytes', { retentionMs: 3 * dayMs })
+    for (const days of [1, 2, 9]) {
+      await schemas.clock.setMs(startWallMs + days * dayMs)
+      expect(await underLoad(maintain)).toEqual([])
+      expect((await partitions()).slice(0, 2)).toEqual(
+        [days, days + 1].map(day => `log_202401${String(day + 1).padStart(2, '0')}`),
+      )
+    }
+    expect(Object.keys(await pieces())).not.toContain('log_default')
+  })
+})
+
+it('leaves in the default partition what would take too long to move, until its day is over', async () => {
+  const day = "date '2024-01-03'"
+  await schemas.pool.query(
+    `INSERT INTO ${schema}.log SELECT ${day}, int4send(g), 1, 0, 'x' FROM generate_series(1, 2001) AS g`,
+  )
+  await maintain()
+  expect(await pieces()).toEqual({ log_default: 2_001 })
+  expect(await partitions()).not.toContain('log_20240103')
+  await schemas.clock.setMs(startWallMs + 3 * dayMs)
+  await maintain()
+  expect(await pieces()).toEqual({})
+})

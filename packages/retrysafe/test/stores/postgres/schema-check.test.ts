@@ -87,6 +87,16 @@ test.each(['repeatable read', 'serializable'])('transactions that are %s by defa
   expect(complaint).toMatch(/ALTER DATABASE "\w+" SET default_transaction_isolation = 'read committed'/)
 })
 
+test.each([
+  ['extra_float_digits=0', 'extra_float_digits is 0; Retrysafe needs 1:', 'SET extra_float_digits = 1'],
+  ['array_nulls=off', 'array_nulls is off; Retrysafe needs on:', 'SET array_nulls = on'],
+])('values would not come through as they are: %s', async (setting, says, cure) => {
+  await migrate({ url, schema: 'garbled' })
+  const complaint = await complaintOf(await connect(`-c ${setting}`), 'garbled')
+  expect(complaint).toContain(`STORE_INCOMPATIBLE: ${says}`)
+  expect(complaint).toContain(cure)
+})
+
 test('a server that takes no writes', async () => {
   await migrate({ url, schema: 'reading' })
   const client = await connect('-c default_transaction_read_only=on')
@@ -116,6 +126,8 @@ describe('by the server’s version', () => {
     server: 140_000,
     isolation: 'read committed',
     readOnly: false,
+    floatDigits: 1,
+    arrayNulls: true,
     version: 1,
     missing: null,
   }

@@ -11,7 +11,7 @@ DECLARE
   at integer;
   start integer := 1;
 BEGIN
-  FOR at IN 1 .. cardinality(p_ks) LOOP
+  FOR at IN 1 .. pg_catalog.cardinality(p_ks) LOOP
     RETURN QUERY SELECT at, a.* FROM retrysafe.append(
       p_ks[at], p_fences[at], p_owners[at], p_offs[at], substring(p_bytes FROM start FOR p_lengths[at]),
       p_canonicals[at]

@@ -27,12 +27,13 @@ BEGIN
     WHEN r.state = 'c' THEN 'dup'
     -- Unknown heals: its owner was given up, but nobody else has run since.
     WHEN r.state NOT IN ('r', 'u') THEN 'lost'
-    WHEN p_off > r.length_bytes THEN 'gap'
+    WHEN p_off NOT BETWEEN 0 AND r.length_bytes THEN 'gap'
     ELSE 'ok' END;
   IF kind <> 'ok' THEN RETURN; END IF;
 
   expires := now_ms + r.retention_ms;
-  IF p_off < r.length_bytes THEN
+  -- A run that was released as broken, and given up then, has length 0; its bytes are there all the same.
+  IF p_off < r.length_bytes OR r.state = 'u' THEN
     DELETE FROM retrysafe.log l WHERE l.day = r.log_day AND l.k = p_k AND l.fence = p_fence AND l.off >= p_off;
     UPDATE retrysafe.log l SET bytes = substring(l.bytes FROM 1 FOR (p_off - l.off)::integer)
     WHERE l.day = r.log_day AND l.k = p_k AND l.fence = p_fence AND l.off + octet_length(l.bytes) > p_off;

@@ -16,8 +16,8 @@ DECLARE
   marked integer[];
   at integer;
 BEGIN
-  SELECT array_agg(before ORDER BY o) INTO starts FROM (
-    SELECT o, 1 + sum(n) OVER (ORDER BY o) - n AS before FROM unnest(p_lengths) WITH ORDINALITY AS u (n, o)
+  SELECT pg_catalog.array_agg(before ORDER BY o) INTO starts FROM (
+    SELECT o, 1 + sum(n) OVER (ORDER BY o) - n AS before FROM pg_catalog.unnest(p_lengths) WITH ORDINALITY AS u (n, o)
   ) AS sums;
 
   WITH ends AS (
@@ -40,14 +40,14 @@ BEGIN
     INSERT INTO retrysafe.log (day, k, fence, off, bytes)
     SELECT m.log_day, m.k, m.fence, m.off, substring(p_bytes FROM m.start FOR m.n) FROM mine m WHERE m.n > 0
   )
-  SELECT array_agg(m.ord::integer), array_agg(m.ord::integer) FILTER (WHERE retrysafe.is_followed(m.k, now_ms))
+  SELECT pg_catalog.array_agg(m.ord::integer), pg_catalog.array_agg(m.ord::integer) FILTER (WHERE retrysafe.is_followed(m.k, now_ms))
   INTO done, marked FROM mine m;
 
-  RETURN QUERY SELECT d, 'ok', d = ANY (coalesce(marked, '{}')) FROM unnest(done) AS d;
-  IF cardinality(done) = cardinality(p_ks) THEN RETURN; END IF;
+  RETURN QUERY SELECT d, 'ok', d = ANY (coalesce(marked, '{}')) FROM pg_catalog.unnest(done) AS d;
+  IF pg_catalog.cardinality(done) = pg_catalog.cardinality(p_ks) THEN RETURN; END IF;
 
   FOR at IN
-    SELECT o FROM generate_subscripts(p_ks, 1) AS o WHERE done IS NULL OR o <> ALL (done)
+    SELECT o FROM pg_catalog.generate_subscripts(p_ks, 1) AS o WHERE done IS NULL OR o <> ALL (done)
   LOOP
     RETURN QUERY SELECT at, c.* FROM retrysafe.complete(
       p_ks[at], p_fences[at], p_owners[at], p_offs[at], substring(p_bytes FROM starts[at] FOR p_lengths[at]),

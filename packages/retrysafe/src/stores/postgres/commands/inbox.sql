@@ -6,7 +6,7 @@
 -- Answers: is_new; else value, what was kept when its effect was committed
 CREATE OR REPLACE FUNCTION retrysafe.inbox_enter(
   p_name bytea, p_id bytea, p_retention_ms bigint, OUT is_new boolean, OUT value bytea
-) LANGUAGE plpgsql VOLATILE AS $$
+) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   now_ms bigint;

@@ -22,7 +22,7 @@ BEGIN
     FROM due WHERE t.k = due.k AND NOT due.over
   )
   SELECT (SELECT count(*) FROM deleted), (SELECT count(*) FROM due),
-    (SELECT array_agg(d.k) FROM deleted d WHERE d.has_parts)
+    (SELECT pg_catalog.array_agg(d.k) FROM deleted d WHERE d.has_parts)
   INTO removed, looked, gone;
   IF gone IS NOT NULL THEN
     DELETE FROM retrysafe.step s WHERE s.k = ANY (gone);

@@ -6,12 +6,12 @@ CREATE OR REPLACE FUNCTION retrysafe.watch(p_ks bytea[], p_marks bytea[], p_mark
 RETURNS TABLE (k bytea, revision text) LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
-  IF cardinality(p_marks) > 0 THEN
+  IF pg_catalog.cardinality(p_marks) > 0 THEN
     INSERT INTO retrysafe.follow_mark AS m (k, until_ms)
     SELECT r.k, retrysafe.clock_ms() + p_mark_ms FROM retrysafe.record r
     WHERE r.k = ANY (p_marks) AND r.state = 'r' ORDER BY r.k
     ON CONFLICT (k) DO UPDATE SET until_ms = greatest(m.until_ms, excluded.until_ms);
   END IF;
-  RETURN QUERY SELECT r.k, concat_ws(' ', r.state, r.fence, r.length_bytes, r.canonical IS NULL)
+  RETURN QUERY SELECT r.k, pg_catalog.concat_ws(' ', r.state, r.fence, r.length_bytes, r.canonical IS NULL)
   FROM retrysafe.record r WHERE r.k = ANY (p_ks);
 END $$;
