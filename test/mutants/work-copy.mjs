@@ -10,6 +10,9 @@ const copied = [
   'packages/retrysafe/tsconfig.json',
   'packages/retrysafe/src',
   'packages/retrysafe/test',
+  // Its list of system tools.
+  'scripts',
+  'test/fault/postgres',
   'test/history',
   'test/simulation',
   'test/support',

@@ -1,15 +1,10 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { seededRandom } from '../../../packages/retrysafe/test/support/manual-time.ts'
-import { checkEffects } from '../../history/check-effects.ts'
-import { checkHistory } from '../../history/check-history.ts'
-import { readHistoryFile } from '../../history/history-file.ts'
-import { readLedgers } from '../../history/ledger.ts'
-import type { Operation } from '../../history/operation.ts'
 import { machineMs, makeProcessFolder, spread } from '../../support/process-figures.ts'
-import { killAll, type Member, startMember } from '../../support/process-member.ts'
-import { heldBy, type Worker, WorkerCrew } from './worker-crew.ts'
+import { killAll } from '../../support/process-member.ts'
+import { audit, judgeEffects, judgeHistory } from '../crew-verdict.ts'
+import { heldBy, type Worker, WorkerCrew } from '../worker-crew.ts'
 
 /** `KILLS=500`: as many kills; `SEED`: the same choices of victims and of moments (counted in completions). */
 const kills = Number(process.env.KILLS ?? 50)
@@ -28,16 +23,17 @@ const commitWithinMs = 2_000
 const random = seededRandom(seed)
 const below = (count: number): number => Math.floor(random.unit() * count)
 const folder = makeProcessFolder()
-const crew = new WorkerCrew(folder.path, {
+const crew = new WorkerCrew(folder.path, `lmdb:${join(folder.path, 'store')}`, {
   callers: 24,
   keysPerSecond: 600,
   keysAtOnce: 300,
   frees: process.env.FREES === '1',
+  leaseMs: 30_000,
+  insists: false,
 })
-const auditors: Member[] = []
 
 afterAll(async () => {
-  await killAll([...crew.lives.map(({ member }) => member), ...auditors])
+  await killAll(crew.lives.map(({ member }) => member))
   folder.remove()
 })
 
@@ -79,23 +75,6 @@ async function killAfterProgress(number: number): Promise<number[]> {
   return (await Promise.all(victims.map(victim => seizeAll(victim, by)))).flat()
 }
 
-interface Audit {
-  readonly count: number
-  readonly keys: number
-  readonly wrong: readonly unknown[]
-}
-
-/** A fresh process claims every acknowledged key again. */
-async function audit(): Promise<Audit & { operations: Operation[] }> {
-  const history = join(folder.path, 'history-auditor.jsonl')
-  const program = new URL('./programs/auditor.mjs', import.meta.url)
-  const auditor = startMember(program, { path: join(folder.path, 'store'), history })
-  auditors.push(auditor)
-  const files = crew.lives.map(({ acknowledgements }) => acknowledgements).filter(file => existsSync(file))
-  const answer = await auditor.ask<Audit>('audit', { files })
-  return { ...answer, operations: readHistoryFile(history, auditor.name) }
-}
-
 const timeout = 60_000 + kills * 3_000
 test(`${kills} kills (-9) under load: no acknowledged completion is lost or changed`, { timeout }, async () => {
   const startMs = machineMs()
@@ -105,47 +84,19 @@ test(`${kills} kills (-9) under load: no acknowledged completion is lost or chan
   const ends = await Promise.all(crew.alive.map(({ member }) => member.ask<{ refused: number }>('finish')))
   await killAll(crew.alive.map(({ member }) => member))
   const loadMs = machineMs() - startMs
-  const { count, keys, wrong, operations: audited } = await audit()
+  const { count, keys, wrong, operations: audited } = await audit(crew)
   console.log(
     `kills: ${kills} (every ${allEvery}th of all ${workers} processes at once, ${crew.deaths.length} processes in all), ` +
       `seed ${seed}, ${(loadMs / 1_000).toFixed(1)} s; ${count} acknowledged completions re-read, ${wrong.length} lost or changed; ` +
       `${ends.reduce((sum, end) => sum + end.refused, 0)} steps refused; takeover of a killed process's record ${spread(takeoverMs)}`,
   )
   const operations = [...crew.lives.flatMap(worker => crew.operationsOf(worker)), ...audited]
-  const violations = [...check(operations), ...checkLedgers(operations)]
+  // The store reads its clock before it commits: a cooldown is shorter by the time that the commit takes.
+  const options = { deadOwnersAtOnce: true, leaseSlackMs: commitWithinMs }
+  const violations = [...judgeHistory(crew, operations, options), ...judgeEffects(crew, operations)]
   expect(wrong).toEqual([])
   expect(keys).toBe(count)
   expect(count).toBeGreaterThanOrEqual(100 * kills)
   expect(violations).toEqual([])
   expect(takeoverMs.length).toBeGreaterThanOrEqual(kills)
 })
-
-/** Every key's history must have an explanation. */
-function check(operations: readonly Operation[]): string[] {
-  const fromMs = machineMs()
-  const history = { operations, deaths: crew.deaths }
-  // The store reads its clock before it commits: a cooldown is shorter by the time that the commit takes.
-  const violations = checkHistory({ ...history, options: { deadOwnersAtOnce: true, leaseSlackMs: commitWithinMs } })
-  const unanswered = operations.filter(({ result }) => result === undefined).length
-  const takeovers = operations.filter(({ result }) => result?.kind === 'acquired' && result.attempt > 1).length
-  console.log(
-    `history: ${operations.length} operations (${unanswered} unanswered, ${takeovers} takeovers and later attempts) ` +
-      `of ${new Set(operations.map(({ key }) => key)).size} keys, ${violations.length} violations, ` +
-      `checked in ${((machineMs() - fromMs) / 1_000).toFixed(1)} s`,
-  )
-  return violations.map(({ text }) => text)
-}
-
-/** Every effect that began, by its fsynced ledger: no more of them than the key's policy allows. */
-function checkLedgers(operations: readonly Operation[]): string[] {
-  const entries = readLedgers(crew.lives.map(({ ledger }) => ledger).filter(file => existsSync(file)))
-  const terms = new Map(
-    operations.flatMap(({ key, call }) =>
-      call.step === 'claim' ? [[key, { onCrash: call.onCrash, maxAttempts: call.maxAttempts }]] : [],
-    ),
-  )
-  const violations = checkEffects(entries, terms, operations)
-  const dispatched = entries.filter(({ phase }) => phase === 'dispatched').length
-  console.log(`effects: ${dispatched} dispatched of ${terms.size} keys, ${violations.length} violations`)
-  return violations.map(({ text }) => text)
-}

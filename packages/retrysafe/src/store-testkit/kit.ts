@@ -20,6 +20,7 @@ import { replayedCases } from './cases/replayed.ts'
 import { stepCases } from './cases/steps.ts'
 import { sweepCases } from './cases/sweep.ts'
 import { takeoverCases } from './cases/takeover.ts'
+import { togetherCases } from './cases/together.ts'
 import { traitCases } from './cases/traits.ts'
 import { transactionCases } from './cases/transaction.ts'
 import type { KitHarness, KitRunner } from './harness.ts'
@@ -46,6 +47,7 @@ const topics: Readonly<Record<string, readonly KitCase[]>> = {
   replayed: replayedCases,
   late: lateCases,
   concurrent: concurrentCases,
+  together: togetherCases,
   transaction: transactionCases,
   model: modelCases,
 }

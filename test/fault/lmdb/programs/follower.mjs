@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lmdbStore } from 'retrysafe/stores/lmdb'
-import { answerParent, machineMs, settings } from './answer-parent.mjs'
-import { hashOf } from './recorded-store.mjs'
+import { answerParent, machineMs, settings } from '../../programs/answer-parent.mjs'
+import { hashOf } from '../../programs/recorded-store.mjs'
 
 const store = lmdbStore({ path: settings.path })
 const label = { operation: 'follow', tenant: 'tenant00' }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { lmdbStore } from 'retrysafe/stores/lmdb'
-import { answerParent, machineMs, settings } from './answer-parent.mjs'
+import { answerParent, machineMs, settings } from '../../programs/answer-parent.mjs'
 
 /** `settings`: path, callers, helps (whether it may wake a stopped process that holds LMDB's lock) */
 if (!settings.helps) process.kill = () => false

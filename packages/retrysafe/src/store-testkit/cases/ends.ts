@@ -139,6 +139,15 @@ export const endCases: readonly KitCase[] = [
     },
   },
   {
+    name: 'I4 a renewal that says nothing of it is no mark',
+    async run(t) {
+      const token = await t.token({ onCrash: 'fail' })
+      await t.store.renew(t.key(), token, { leaseMs: longLeaseMs })
+      await t.store.renew(t.key(), token, { leaseMs: longLeaseMs, sent: false })
+      assert.equal((await t.store.get(t.key()))?.sent, false)
+    },
+  },
+  {
     name: 'I4 what a mark said stays through later renewals',
     async run(t) {
       const token = await t.token({ onCrash: 'fail' })

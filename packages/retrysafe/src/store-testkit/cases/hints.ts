@@ -47,6 +47,33 @@ async function changeAll(t: Trial, from: Store): Promise<void> {
   await hears(t, 'a claim', () => t.acquire({ owner: 'c' }), from)
 }
 
+/** One subscription through all of it: what it has seen already is no news. */
+async function hearsAll(t: Trial, from: Store): Promise<void> {
+  const token = await t.token()
+  const canonical = fingerprint('canonical-1')
+  const changes: readonly [string, () => Promise<unknown>][] = [
+    ['an append', () => t.store.append(t.key(), token, piece(0, 'a'))],
+    ['a second append', () => t.store.append(t.key(), token, piece(1, 'b'))],
+    ['a canonical form', () => t.store.renew(t.key(), token, { leaseMs: longLeaseMs, canonical })],
+    ['a complete', () => t.store.complete(t.key(), token, piece(2, 'c'))],
+    ['a purge', () => t.store.purge(t.key(), token.fence, { force: true })],
+    ['a claim', () => t.acquire({ owner: 'b' })],
+  ]
+  let hints = 0
+  const subscription = from.subscribe(t.key(), () => {
+    hints++
+  })
+  // A hint may come of the subscription alone.
+  await eventually(t, 'the state', async () => (await from.get(t.key()))?.state === 'running')
+  for (const [what, change] of changes) {
+    await wait(50)
+    hints = 0
+    await change()
+    await eventually(t, `the hint of ${what}`, () => hints > 0)
+  }
+  subscription.close()
+}
+
 async function followed(t: Trial): Promise<void> {
   const token = await t.token()
   const key: StoreKey = t.key()
@@ -73,6 +100,11 @@ export const hintCases: readonly KitCase[] = [
     name: 'I12 a subscriber of another handle hears of them too',
     needs: 'openAgain',
     run: async t => changeAll(t, await t.again()),
+  },
+  {
+    name: 'I12 a subscriber of another handle that stays hears of one change after the other',
+    needs: 'openAgain',
+    run: async t => hearsAll(t, await t.again()),
   },
   {
     name: 'I12 the owner sees that somebody follows',

@@ -3,7 +3,7 @@ import type { RecordState, RecordView } from '../../engine/record.ts'
 import type { RecordPage } from '../../engine/store.ts'
 import { assertAnswer } from '../assertions.ts'
 import type { KitCase } from '../case.ts'
-import { shortLeaseMs, shortRetentionMs } from '../durations.ts'
+import { lapseMs, shortLeaseMs, shortRetentionMs } from '../durations.ts'
 import { piece, type Trial } from '../trial.ts'
 
 const names = Array.from({ length: 10 }, (_, at) => `k${at}`)
@@ -113,6 +113,22 @@ export const listingCases: readonly KitCase[] = [
       const purged = (await t.store.get(t.key('k7'))) ?? assert.fail()
       assert.equal(await t.store.purge(t.key('k7'), purged.fence, { force: false }), 'ok')
       assertAnswer(mine(t, await unknown(t, 2)), [])
+    },
+  },
+  {
+    name: 'I12 what a claim gave up is among the unknown, whatever it was before',
+    needsMs: lapseMs,
+    async run(t) {
+      const brief = { leaseMs: shortLeaseMs, maxAttempts: 1 }
+      await t.token({ key: 'capped', ...brief })
+      const sent = await t.token({ key: 'sent', ...brief, onCrash: 'fail', maxAttempts: 3 })
+      await t.store.renew(t.key('sent'), sent, { leaseMs: shortLeaseMs, sent: true })
+      await t.end('broken', { key: 'open', ...brief })
+      await t.lapse()
+      const given = ['capped', 'open', 'sent']
+      assertAnswer(mine(t, await unknown(t, 10), given), [])
+      for (const key of given) assertAnswer(await t.claim({ key, owner: 'b' }), { kind: 'unknown', attempt: 1 })
+      assertAnswer(mine(t, await unknown(t, 10), given), given)
     },
   },
   {

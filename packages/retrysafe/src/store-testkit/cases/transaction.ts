@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Token } from '../../engine/record.ts'
-import { assertAnswer, assertMatches, assertRejects } from '../assertions.ts'
+import { assertAnswer, assertBetween, assertMatches, assertRejects } from '../assertions.ts'
 import type { KitCase } from '../case.ts'
-import { lapseMs, shortLeaseMs } from '../durations.ts'
+import { lapseMs, longRetentionMs, shortLeaseMs } from '../durations.ts'
 import { piece, type Trial } from '../trial.ts'
 
 /** Completes in the store's own transaction; a store that is transactional has `completeIn`. */
@@ -40,6 +40,24 @@ export const transactionCases: readonly KitCase[] = [
       })
       assertAnswer(await effects(t, ['e']), ['e'])
       assertMatches(await t.claim({ owner: 'b' }), { kind: 'completed', log: { bytes: 'abcX' } })
+    },
+  },
+  {
+    name: 'I10 the retention runs from the completion, not from the beginning of its transaction',
+    needs: 'transactions',
+    needsMs: 1_000,
+    async run(t) {
+      const token = await t.token()
+      let fromMs = 0
+      await t.transactions.run(async tx => {
+        await t.pass(1_000)
+        fromMs = await t.store.now()
+        await completeIn(t, tx, token, 'x')
+      })
+      const view = await t.store.get(t.key())
+      const completedAtMs = view?.completedAtMs ?? 0
+      assertBetween(completedAtMs, fromMs, await t.store.now(), 'the completion')
+      assert.equal(view?.expiresAtMs, completedAtMs + longRetentionMs)
     },
   },
   {

@@ -5,6 +5,8 @@
 --   lease_ms, retention_ms               durations
 --   on_crash, max_attempts, label        terms of a new record
 --   after_fence                          the fence that is drawn is above it
+--   alone (true if left out)             not in a batch: a new row may wait for somebody else's; in a batch, which holds
+--                                        rows of its own, it is left to the next one
 -- Answers `kind`
 --   acquired    fence, attempt, sent, on_crash
 --   completed   fence, age_ms, expires_at_ms, length_bytes; bytes, if there are at most 64 KiB
@@ -22,6 +24,7 @@
 CREATE OR REPLACE FUNCTION retrysafe.claim(
   p_k bytea, p_raw bytea, p_canonical bytea, p_owner bytea, p_lease_ms integer, p_retention_ms bigint,
   p_on_crash "char", p_max_attempts smallint, p_label text, p_after_fence bigint,
+  p_alone boolean DEFAULT true,
   OUT kind text, OUT fence double precision, OUT attempt integer, OUT sent boolean, OUT on_crash "char",
   OUT left_ms double precision, OUT length_bytes double precision, OUT age_ms double precision,
   OUT expires_at_ms double precision, OUT bytes bytea
@@ -50,6 +53,7 @@ BEGIN
     now_ms := now_us / 1000;
 
     IF r.k IS NULL THEN
+      IF NOT p_alone THEN RETURN; END IF;
       INSERT INTO retrysafe.record AS t (
         k, state, fence, owner, attempt, max_attempts, on_crash, sent, taken_over, cancelled, raw, canonical,
         lease_ms, lease_until_ms, cooldown_until_ms, retention_ms, expires_at_ms, claimed_at_ms, length_bytes, steps,

@@ -60,7 +60,7 @@ BEGIN
   LOOP
     RETURN QUERY SELECT at, c.* FROM retrysafe.claim(
       p_ks[at], p_raws[at], p_canonicals[at], p_owners[at], p_lease_ms[at], p_retention_ms[at], p_on_crash[at],
-      p_max_attempts[at], p_labels[at], p_after_fence
+      p_max_attempts[at], p_labels[at], p_after_fence, false
     ) AS c;
   END LOOP;
 END $$;

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { lmdbStore } from 'retrysafe/stores/lmdb'
+import { openStore } from 'retrysafe/internal/stores/open'
 import { openAcknowledgements, openHistory, openLedger } from './answer-log.mjs'
 import { answerParent, machineMs, settings, tell } from './answer-parent.mjs'
 import { hashOf, recordedStore } from './recorded-store.mjs'
 
-/** `settings`: path, history, acknowledgements and ledger (files), callers, startMs, keysPerSecond, keysAtOnce, frees */
+/**
+ * `settings`: url (of the store), history, acknowledgements and ledger (files), callers, startMs, keysPerSecond,
+ * keysAtOnce, frees, leaseMs, insists (sends a completion again until it is answered)
+ */
 const acknowledge = openAcknowledgements(settings.acknowledgements)
 const effect = openLedger(settings.ledger)
-const store = recordedStore(lmdbStore({ path: settings.path }), openHistory(settings.history))
+const store = recordedStore(await openStore(settings.url), openHistory(settings.history), settings.leaseMs)
 let acknowledged = 0
 let refused = 0
 
@@ -44,10 +47,24 @@ async function run(key, token, attempt) {
     return void (await store.release(key, token, end, below(2) * 20))
   }
   const value = hashOf(outcome)
-  const kind = await store.complete(key, token, { offsetBytes: at, bytes: outcome.subarray(at) }, value)
-  if (kind !== 'ok') return
+  const piece = { offsetBytes: at, bytes: outcome.subarray(at) }
+  const kind = await completed(() => store.complete(key, token, piece, value))
+  // `dup` only to who asked twice: nobody else has the token.
+  if (kind !== 'ok' && !(kind === 'dup' && settings.insists)) return
   acknowledge({ key, fence: token.fence, hash: value })
   acknowledged++
+}
+
+/** What the store says in the end. A completion without an answer may or may not have been made: it is safe to repeat. */
+async function completed(ask) {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (error.code !== 'STORE_UNAVAILABLE' || !settings.insists) throw error
+      await refusedOnce()
+    }
+  }
 }
 
 /** Each attempt has other bytes; now and then more than a row holds. */
@@ -67,11 +84,15 @@ async function work() {
     } catch (error) {
       // The step may or may not have been made: the history says so, and the call goes on as another one.
       if (error.code !== 'STORE_UNAVAILABLE') throw error
-      refused++
-      // Refused at once while older writes hang.
-      await new Promise(resolve => setTimeout(resolve, 10))
+      await refusedOnce()
     }
   }
+}
+
+async function refusedOnce() {
+  refused++
+  // Refused at once while older writes hang, or while there is no server.
+  await new Promise(resolve => setTimeout(resolve, 20))
 }
 
 let stopped = false

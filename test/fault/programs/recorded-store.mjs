@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 
-const leaseMs = 30_000
 const retentionMs = 3_600_000
 const maxAttempts = 100
 const label = { operation: 'load', tenant: 'tenant00' }
@@ -8,7 +7,7 @@ const label = { operation: 'load', tenant: 'tenant00' }
 export const hashOf = bytes => createHash('sha256').update(bytes).digest('base64url')
 
 /** A store whose every step is written to the history before it is asked and after it is answered. */
-export function recordedStore(store, history) {
+export function recordedStore(store, history, leaseMs = 30_000) {
   return {
     async claim(key, owner, onCrash) {
       const raw = `raw of ${key}`

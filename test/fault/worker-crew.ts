@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readHistoryFile } from '../../history/history-file.ts'
-import type { Death, Operation } from '../../history/operation.ts'
-import { machineMs } from '../../support/process-figures.ts'
-import { type Member, startMember } from '../../support/process-member.ts'
+import { readHistoryFile } from '../history/history-file.ts'
+import type { Death, Operation } from '../history/operation.ts'
+import { machineMs } from '../support/process-figures.ts'
+import { type Member, startMember } from '../support/process-member.ts'
 
 const program = new URL('./programs/worker.mjs', import.meta.url)
 
@@ -15,6 +15,9 @@ export interface Load {
   readonly keysAtOnce: number
   /** Whether attempts also end by `free`, which deletes the record. */
   readonly frees: boolean
+  readonly leaseMs: number
+  /** Whether a completion without an answer is sent again until it has one. */
+  readonly insists: boolean
 }
 
 /** One life of a worker. */
@@ -31,22 +34,25 @@ export class WorkerCrew {
   readonly alive: Worker[] = []
   readonly lives: Worker[] = []
   readonly deaths: Death[] = []
-  readonly #folder: string
+  readonly folder: string
+  readonly url: string
   readonly #load: Load
   readonly #startMs = machineMs()
   #onProgress = (): void => {}
 
-  constructor(folder: string, load: Load) {
-    this.#folder = folder
+  /** @param folder for what they write down; `url`: of their store */
+  constructor(folder: string, url: string, load: Load) {
+    this.folder = folder
+    this.url = url
     this.#load = load
   }
 
   start(): Worker {
     const place = this.lives.length
-    const history = join(this.#folder, `history-${place}.jsonl`)
-    const acknowledgements = join(this.#folder, `acknowledged-${place}.jsonl`)
-    const ledger = join(this.#folder, `effects-${place}.jsonl`)
-    const settings = { path: join(this.#folder, 'store'), history, acknowledgements, ledger, startMs: this.#startMs }
+    const history = join(this.folder, `history-${place}.jsonl`)
+    const acknowledgements = join(this.folder, `acknowledged-${place}.jsonl`)
+    const ledger = join(this.folder, `effects-${place}.jsonl`)
+    const settings = { url: this.url, history, acknowledgements, ledger, startMs: this.#startMs }
     const worker: Worker = {
       member: startMember(program, { ...settings, ...this.#load }),
       history,
