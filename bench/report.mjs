@@ -31,11 +31,14 @@ function summariseLoad(row, runs) {
     row: row.name,
     ratio: median(runs.map(run => run.ratio)),
     goal: row.goal,
-    perSecond: median(runs.map(run => run.gateway.perSecond)),
+    beside: row.beside,
+    perSecond: median(runs.map(run => run.ours.perSecond)),
     barePerSecond: median(runs.map(run => run.bare.perSecond)),
-    p50Ms: median(runs.map(run => run.gateway.p50Ms)),
-    p99Ms: median(runs.map(run => run.gateway.p99Ms)),
-    answered: runs.reduce((sum, run) => sum + run.gateway.answered, 0),
+    p50Ms: median(runs.map(run => run.ours.p50Ms)),
+    p99Ms: median(runs.map(run => run.ours.p99Ms)),
+    bareP50Ms: median(runs.map(run => run.bare.p50Ms)),
+    bareP99Ms: median(runs.map(run => run.bare.p99Ms)),
+    answered: runs.reduce((sum, run) => sum + run.ours.answered, 0),
     executed: runs.reduce((sum, run) => sum + run.executed, 0),
   }
 }
@@ -69,11 +72,12 @@ function microsTable(rows) {
 }
 
 function loadTable(rows) {
-  const head = ['row', 'of bare node:http', 'goal', 'ours/s', 'bare/s', 'p50 ms', 'p99 ms', 'answers', 'executions']
+  const head = ['row', 'ratio', 'goal', 'beside', 'ours/s', 'beside/s', 'p50 ms', 'p99 ms', 'answers', 'executions']
   const lines = rows.map(row => [
     row.row,
     row.ratio.toFixed(2),
     `≥ ${row.goal.toFixed(2)}`,
+    row.beside,
     Math.round(row.perSecond),
     Math.round(row.barePerSecond),
     row.p50Ms,

@@ -2,14 +2,16 @@
 import { parseArgs } from 'node:util'
 import { isMissed, missedLine, summarise, table, writeResult } from './report.mjs'
 import { fingerprintRows } from './rows/fingerprint.mjs'
-import { gatewayFirstCall, gatewayReplay } from './rows/gateway.mjs'
+import { memoryGatewayRows } from './rows/gateway.mjs'
+import { postgresRows } from './rows/postgres.mjs'
 
-const rows = [gatewayReplay, gatewayFirstCall, ...fingerprintRows]
+const rows = [...memoryGatewayRows, ...fingerprintRows, ...postgresRows]
 
 const help = `npm run bench -- [flags]
   --seconds N   of each measurement, 1 to 60 (default 5)
   --repeats N   of each pair, 1 to 20 (default 3); medians are reported
   --only TEXT   rows whose name holds it
+  --records N   among how many records claims are measured, 1000 to 10000000 (default 100000)
   --out FILE    where the figures go (default bench/results/all.json; with --only nowhere)
   --check       exit 1 when a row misses its goal`
 
@@ -20,7 +22,11 @@ if (values.help) {
   process.exit(0)
 }
 
-const settings = { seconds: bounded('seconds', 60), repeats: bounded('repeats', 20) }
+const settings = {
+  seconds: bounded('seconds', 1, 60),
+  repeats: bounded('repeats', 1, 20),
+  records: bounded('records', 1_000, 10_000_000),
+}
 const chosen = rows.filter(row => row.name.includes(values.only))
 if (chosen.length === 0)
   usage(`no row holds ${JSON.stringify(values.only)}: there are ${rows.map(row => row.name).join(' and ')}`)
@@ -47,6 +53,7 @@ function readFlags() {
         seconds: { type: 'string', default: '5' },
         repeats: { type: 'string', default: '3' },
         only: { type: 'string', default: '' },
+        records: { type: 'string', default: '100000' },
         out: { type: 'string', default: '' },
         check: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -57,10 +64,10 @@ function readFlags() {
   }
 }
 
-function bounded(name, most) {
+function bounded(name, least, most) {
   const number = Number(values[name])
-  if (!Number.isInteger(number) || number < 1 || number > most)
-    usage(`--${name} takes a whole number from 1 to ${most}`)
+  if (!Number.isInteger(number) || number < least || number > most)
+    usage(`--${name} takes a whole number from ${least} to ${most}`)
   return number
 }
 

@@ -4,10 +4,10 @@ import { startChild } from '../servers/child.mjs'
 const gatewayBin = 'packages/gateway/bin/retrysafe.js'
 
 /** A gateway over a bare upstream, beside a bare server of its own kind. */
-async function withServers(measure) {
+async function withServers(store, measure) {
   const bare = await startChild(['bench/servers/bare.mjs'])
   const upstream = await startChild(['bench/servers/bare.mjs'])
-  const flags = ['--upstream', upstream.url, '--store', 'memory:?max-bytes=4gb&max-entries=10000000']
+  const flags = ['--upstream', upstream.url, '--store', store]
   const gateway = await startChild([gatewayBin, 'serve', '--port', '0', '--admin-port', '0', ...flags])
   try {
     return await measure({ bare, upstream, gateway })
@@ -24,7 +24,7 @@ async function interleaved({ seconds, repeats, keyOf }, { bare, upstream, gatewa
     const before = await executedBy(upstream.url)
     const ours = await load(gateway.url, seconds, keyOf)
     const executed = (await executedBy(upstream.url)) - before
-    runs.push({ bare: raw, gateway: ours, executed, ratio: ours.perSecond / raw.perSecond })
+    runs.push({ bare: raw, ours, executed, ratio: ours.perSecond / raw.perSecond })
   }
   return runs
 }
@@ -40,38 +40,66 @@ async function answerAll({ gateway, upstream }, keyOf) {
   throw new Error(`not all of ${replayKeys} keys could be answered within a minute`)
 }
 
-/** Every key has been answered before: no execution at all may happen. */
-export const gatewayReplay = {
-  name: 'gateway replay, memory',
-  goal: 0.5,
-  run: ({ seconds, repeats }) =>
-    withServers(async servers => {
-      const keyOf = number => `replay-${number % replayKeys}`
-      await answerAll(servers, keyOf)
-      const runs = await interleaved({ seconds, repeats, keyOf }, servers)
-      for (const { executed } of runs) {
-        if (executed !== 0) throw new Error(`a replay executed ${executed} calls`)
-      }
-      return runs
-    }),
+const beside = 'bare node:http'
+
+/**
+ * Replays and first calls through a gateway on one kind of store.
+ *
+ * @param kind `memory`; `store`: makes an empty one and answers its URL and how to close it
+ */
+export function gatewayRows(kind, { store, replayGoal, firstGoal }) {
+  const withStore = async measure => {
+    const { url, close } = await store()
+    try {
+      return await withServers(url, measure)
+    } finally {
+      await close()
+    }
+  }
+  return [
+    /** Every key has been answered before: no execution at all may happen. */
+    {
+      name: `gateway replay, ${kind}`,
+      goal: replayGoal,
+      beside,
+      run: ({ seconds, repeats }) =>
+        withStore(async servers => {
+          const keyOf = number => `replay-${number % replayKeys}`
+          await answerAll(servers, keyOf)
+          const runs = await interleaved({ seconds, repeats, keyOf }, servers)
+          for (const { executed } of runs) {
+            if (executed !== 0) throw new Error(`a replay executed ${executed} calls`)
+          }
+          return runs
+        }),
+    },
+    /** Every key is new: each answer is one execution, and none is lost or doubled. */
+    {
+      name: `gateway first call, ${kind}`,
+      goal: firstGoal,
+      beside,
+      run: ({ seconds, repeats }) =>
+        withStore(async servers => {
+          let number = 0
+          const keyOf = () => `first-${number++}`
+          await load(servers.gateway.url, 2, keyOf)
+          const runs = await interleaved({ seconds, repeats, keyOf }, servers)
+          for (const { executed, ours } of runs) {
+            // The load generator hangs up on what is in flight when its time is over.
+            if (executed < ours.answered || executed > ours.sent) {
+              throw new Error(`${ours.answered} answers, ${ours.sent} requests, but ${executed} executions`)
+            }
+          }
+          return runs
+        }),
+    },
+  ]
 }
 
-/** Every key is new: each answer is one execution, and none is lost or doubled. */
-export const gatewayFirstCall = {
-  name: 'gateway first call, memory',
-  goal: 0.25,
-  run: ({ seconds, repeats }) =>
-    withServers(async servers => {
-      let number = 0
-      const keyOf = () => `first-${number++}`
-      await load(servers.gateway.url, 2, keyOf)
-      const runs = await interleaved({ seconds, repeats, keyOf }, servers)
-      for (const { executed, gateway } of runs) {
-        // The load generator hangs up on what is in flight when its time is over.
-        if (executed < gateway.answered || executed > gateway.sent) {
-          throw new Error(`${gateway.answered} answers, ${gateway.sent} requests, but ${executed} executions`)
-        }
-      }
-      return runs
-    }),
-}
+const memoryUrl = 'memory:?max-bytes=4gb&max-entries=10000000'
+
+export const memoryGatewayRows = gatewayRows('memory', {
+  store: async () => ({ url: memoryUrl, close: async () => {} }),
+  replayGoal: 0.5,
+  firstGoal: 0.25,
+})

@@ -1,0 +1,40 @@
+import pg from 'pg'
+import { migrate } from 'retrysafe/internal/stores/postgres/migrate'
+import { createViteServer } from 'vitest/node'
+
+/** Of the store's pool, and of the bare one beside it. */
+export const connections = 10
+
+let server
+
+/**
+ * An empty database with the store's schema, on a PostgreSQL of the bench's own, fsync on; `pool` is a bare one on it.
+ * The server is started at the first call, as the tests start theirs, and goes with the bench.
+ */
+export async function openDatabase() {
+  server ??= startServer()
+  const url = await (await server).createDatabase()
+  await migrate({ url })
+  const pool = new pg.Pool({ connectionString: url, max: connections })
+  return { url, pool, close: () => pool.end() }
+}
+
+async function startServer() {
+  // The tests' support is TypeScript, which vitest's own Vite reads.
+  const vite = await createViteServer({
+    configFile: false,
+    logLevel: 'error',
+    appType: 'custom',
+    server: { middlewareMode: true, ws: false, watch: null },
+    optimizeDeps: { noDiscovery: true },
+  })
+  // What waits for such a server does not keep a process alive.
+  const alive = setInterval(() => {}, 60_000)
+  try {
+    const { startPostgres } = await vite.ssrLoadModule('/test/support/postgres/server.ts')
+    return await startPostgres({ settings: { shared_buffers: '256MB', max_connections: 200, max_wal_size: '4GB' } })
+  } finally {
+    clearInterval(alive)
+    await vite.close()
+  }
+}
