@@ -8,7 +8,10 @@ const everyMs = 3_600_000
 const againMs = 30_000
 /** A record's bytes stand in the partition of two days after its expiry, and the clocks of the machines may differ. */
 const spareDays = 4
-const mostSweeps = 4
+/** Records that go in one transaction: claims come in between. */
+const portionRecords = 200
+/** Entries that are only moved are looked at too, and do not count. */
+const mostSweeps = 8
 /** As many as the function makes. */
 const mostDays = 101
 
@@ -36,7 +39,7 @@ export class Maintenance {
   async sweep(limit: number): Promise<number> {
     let removed = 0
     for (let sweeps = 0; sweeps < mostSweeps && removed < limit; sweeps++) {
-      const portion = limit - removed
+      const portion = Math.min(portionRecords, limit - removed)
       const answer = await this.#database.call<{ removed: number; looked: number }>('sweep', [portion])
       removed += answer.removed
       if (answer.looked < portion) break
