@@ -3,7 +3,9 @@ import type {
   ClaimAnswer,
   ClaimTerms,
   CompleteAnswer,
+  ListQuery,
   OperatorAnswer,
+  RecordPage,
   ReleaseAnswer,
   RenewAnswer,
   Store,
@@ -131,6 +133,10 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     return row === undefined ? undefined : viewOf(row)
   }
 
+  async function list({ state, cursor, limit }: ListQuery): Promise<RecordPage> {
+    return pageOf(await database.callMany<ViewRow>('list', [letterOf(state), readCursor(cursor), limit]))
+  }
+
   async function operate(key: StoreKey, fence: number, act: string, force: boolean): Promise<OperatorAnswer> {
     const ask = (): Promise<Told<OperatorAnswer>> => database.call('operate', [keyName(key), fence, act, force])
     return (await write(key, ask)).kind
@@ -210,12 +216,8 @@ export function postgresStore(options: PostgresStoreOptions): Store {
     resolve: (key, fence) => operate(key, fence, 'resolve', false),
     purge: (key, fence, { force }) => operate(key, fence, 'purge', force),
     get,
-    async list({ state, cursor, limit }) {
-      return pageOf(await database.callMany<ViewRow>('list', [letterOf(state), readCursor(cursor), limit]))
-    },
-    async unknown({ cursor, limit }) {
-      return pageOf(await database.callMany<ViewRow>('list_unknown', [readCursor(cursor), limit]))
-    },
+    list,
+    unknown: query => list({ ...query, state: 'unknown' }),
     sweep: limit => maintenance.sweep(limit),
     async now() {
       return Number((await database.call<{ clock_ms: string }>('clock_ms', [])).clock_ms)

@@ -15,10 +15,12 @@ END $$;
 
 -- Arguments: state (or null: all), after (a name, or null: from the beginning), n (records at most)
 -- Answers: views; where the page ended early, a last row with nothing but k: the next page begins after it.
---   A page looks at 5000 records at most, so it may hold fewer than n and still not be the last.
+--   A page looks at 5000 records at most, so it may hold fewer than n and still not be the last. The unknown ones have an
+--   index of their own.
 CREATE OR REPLACE FUNCTION retrysafe.list(p_state "char", p_after bytea, p_n integer)
 RETURNS SETOF retrysafe.record_view LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 DECLARE
+  page refcursor;
   r retrysafe.record;
   v retrysafe.record_view;
   now_ms bigint := retrysafe.clock_ms();
@@ -26,9 +28,16 @@ DECLARE
   found_count integer := 0;
   last bytea;
 BEGIN
-  FOR r IN
-    SELECT * FROM retrysafe.record t WHERE t.k > coalesce(p_after, '') ORDER BY t.k LIMIT 5001
+  IF p_state = 'u' THEN
+    OPEN page FOR
+      SELECT t.* FROM retrysafe.unknown u JOIN retrysafe.record t ON t.k = u.k
+      WHERE u.k > coalesce(p_after, '') ORDER BY u.k LIMIT 5001;
+  ELSE
+    OPEN page FOR SELECT * FROM retrysafe.record t WHERE t.k > coalesce(p_after, '') ORDER BY t.k LIMIT 5001;
+  END IF;
   LOOP
+    FETCH page INTO r;
+    EXIT WHEN NOT FOUND;
     IF found_count = p_n OR looks = 5000 THEN
       v.k := last;
       RETURN NEXT v;
@@ -37,37 +46,6 @@ BEGIN
     looks := looks + 1;
     last := r.k;
     CONTINUE WHEN (p_state IS NOT NULL AND r.state <> p_state)
-      OR retrysafe.is_expired(r.state, r.expires_at_ms, r.lease_until_ms, r.lease_ms, now_ms);
-    found_count := found_count + 1;
-    RETURN NEXT retrysafe.view_of(r, now_ms);
-  END LOOP;
-END $$;
-
--- The records whose outcome is unknown, from an index of their own.
---
--- Arguments and answers: those of list
-CREATE OR REPLACE FUNCTION retrysafe.list_unknown(p_after bytea, p_n integer)
-RETURNS SETOF retrysafe.record_view LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
-DECLARE
-  r retrysafe.record;
-  v retrysafe.record_view;
-  now_ms bigint := retrysafe.clock_ms();
-  looks integer := 0;
-  found_count integer := 0;
-  last bytea;
-BEGIN
-  FOR r IN
-    SELECT t.* FROM retrysafe.unknown u JOIN retrysafe.record t ON t.k = u.k
-    WHERE u.k > coalesce(p_after, '') ORDER BY u.k LIMIT 5001
-  LOOP
-    IF found_count = p_n OR looks = 5000 THEN
-      v.k := last;
-      RETURN NEXT v;
-      RETURN;
-    END IF;
-    looks := looks + 1;
-    last := r.k;
-    CONTINUE WHEN r.state <> 'u'
       OR retrysafe.is_expired(r.state, r.expires_at_ms, r.lease_until_ms, r.lease_ms, now_ms);
     found_count := found_count + 1;
     RETURN NEXT retrysafe.view_of(r, now_ms);
