@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { embedLua } from './embed-lua.mjs'
 import { embedSql } from './embed-sql.mjs'
 import { runQuietly } from './quiet-command.mjs'
 
@@ -32,6 +33,7 @@ export async function build(root, lock) {
 /** Every file that decides the build's output, as sorted paths relative to `root`. One is made of others, here: the SQL. */
 function listInputs(root) {
   embedSql(root)
+  embedLua(root)
   const isConfig = name => /^tsconfig.*\.json$/.test(name)
   const inRoot = readdirSync(root).filter(isConfig)
   const inPackages = readdirSync(join(root, 'packages')).flatMap(name => {

@@ -25,6 +25,13 @@ export const systemTools = [
     env: 'RETRYSAFE_TEST_POSTGRES_URL',
   },
   { name: 'PgBouncer', find: () => findPgBouncer(), debian: 'pgbouncer' },
+  // The variable: the URL of one server, not of a cluster. Tests that kill their server need the program.
+  {
+    name: 'Redis 7.0 or newer (redis-server)',
+    find: () => findRedis(),
+    debian: 'redis-server',
+    env: 'RETRYSAFE_TEST_REDIS_URL',
+  },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -54,11 +61,17 @@ export function findPostgres() {
   const folders = [...listVersions('/usr/lib/postgresql'), ...formulas].map(folder => join(folder, 'bin'))
   return listOnPath('postgres', folders)
     .map(dirname)
-    .find(folder => isExecutable(join(folder, 'initdb')) && isNewEnough(join(folder, 'postgres'), 14))
+    .find(folder => isExecutable(join(folder, 'initdb')) && versionOf(join(folder, 'postgres')) >= 14)
 }
 
 export function findPgBouncer() {
   return findOnPath('pgbouncer', ['/usr/sbin', ...homebrew.map(folder => join(folder, 'bin'))])
+}
+
+/** The program of a Redis server. */
+export function findRedis() {
+  const folders = homebrew.map(folder => join(folder, 'bin'))
+  return listOnPath('redis-server', folders).find(program => versionOf(program) >= 7)
 }
 
 /** The folders whose names are `prefix` and, perhaps after an @, a number; the highest first. */
@@ -72,10 +85,10 @@ function listVersions(folder, prefix = '') {
   }
 }
 
-/** The program says something like `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`. */
-function isNewEnough(program, version) {
+/** From `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or from `Redis server v=7.0.15 sha=00000000:0 …`. */
+function versionOf(program) {
   const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' })
-  return Number(stdout?.match(/\) (\d+)/)?.[1]) >= version
+  return Number(stdout?.match(/(?:\) | v=)(\d+)/)?.[1])
 }
 
 function listOnPath(command, folders) {

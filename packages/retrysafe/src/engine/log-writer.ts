@@ -7,8 +7,8 @@ import type { AppendAnswer, CompleteAnswer, Store } from './store.ts'
 /** Appended behind the bytes that were already delivered: at this much, or after this long. */
 const appendBytes = 16_384
 const appendMs = 250
-/** While another process follows. */
-const followedAppendMs = 10
+/** While another process follows; and the first time, so that whoever joins there finds the head, and is seen. */
+const promptAppendMs = 10
 /** After a store that did not answer. */
 const retryAppendMs = 1_000
 
@@ -61,7 +61,8 @@ export class LogWriter {
     const waitingBytes = this.#source.visibleBytes() - this.#storedBytes
     if (waitingBytes >= appendBytes && !this.#failing) return this.#appendNow()
     if (waitingBytes <= 0 || this.#timer !== undefined) return
-    const delayMs = this.#failing ? retryAppendMs : this.#followed ? followedAppendMs : appendMs
+    const isPrompt = this.#followed || (this.#storedBytes === 0 && this.#terms.store.traits.crossProcess)
+    const delayMs = this.#failing ? retryAppendMs : isPrompt ? promptAppendMs : appendMs
     this.#timer = this.#terms.surroundings.timers.after(delayMs, () => this.#appendNow())
   }
 

@@ -90,6 +90,8 @@ export interface StoreTraits {
   readonly mayLoseRows: boolean
   /** How often a waiter looks by itself when no hint comes, in ms (before jitter). */
   readonly pollMs: number
+  /** Expired records go by themselves: `sweep` has nothing to remove. */
+  readonly expiresItself?: boolean
 }
 
 export interface ClaimTerms {

@@ -58,7 +58,9 @@ export function acquired({ token, attempt, sent, policy }: ModelRecord): unknown
 }
 
 /** A tombstone in its place: bodiless, and late completes are lost. */
-export function entomb(record: ModelRecord, now: number): void {
+export function entomb(record: ModelRecord, now: number, mayLoseRows: boolean): void {
   record.steps.clear()
-  change(record, { state: 'purged', log: '', zombies: 'yes', endMs: now + tombstoneMs })
+  // Where a lost record may come back with its `complete`, the tombstone stays for as long as that may arrive.
+  const livesMs = mayLoseRows ? Math.max(tombstoneMs, record.retentionMs) : tombstoneMs
+  change(record, { state: 'purged', log: '', zombies: 'yes', endMs: now + livesMs })
 }

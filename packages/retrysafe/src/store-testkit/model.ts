@@ -8,16 +8,23 @@ import { type Sight, sightOf } from './sight.ts'
 /** A small reference of the store's contract. It does one request at a time and forgets nothing but what it is told. */
 export class Model {
   readonly records: Map<StoreKey, ModelRecord> = new Map()
+  readonly #mayLoseRows: boolean
   readonly #pairs: ModelPairs
   readonly #lastFence: Map<StoreKey, number>
 
-  constructor(pairs: ModelPairs = new ModelPairs(), lastFence: Map<StoreKey, number> = new Map()) {
+  /** @param mayLoseRows the store's trait: late completes may bring back what was lost, so more tombstones stay, longer */
+  constructor(
+    mayLoseRows: boolean,
+    pairs: ModelPairs = new ModelPairs(),
+    lastFence: Map<StoreKey, number> = new Map(),
+  ) {
+    this.#mayLoseRows = mayLoseRows
     this.#pairs = pairs
     this.#lastFence = lastFence
   }
 
   clone(): Model {
-    const twin = new Model(this.#pairs.clone(), new Map(this.#lastFence))
+    const twin = new Model(this.#mayLoseRows, this.#pairs.clone(), new Map(this.#lastFence))
     for (const [key, record] of this.records) {
       const steps = new Map([...record.steps].map(([id, step]) => [id, { ...step }]))
       twin.records.set(key, { ...record, steps })
@@ -228,10 +235,12 @@ export class Model {
         change(record, { state: 'unknown', endMs: now + record.retentionMs })
         return
       }
-      if (end === 'cancelled') return entomb(record, now)
+      if (end === 'cancelled') return entomb(record, now, this.#mayLoseRows)
     }
     if (!counted) record.attempt -= 1
-    const livesMs = record.attempt > 0 || record.steps.size > 0 ? record.retentionMs : openMs
+    const counts = record.attempt > 0 || record.steps.size > 0
+    const standsForTombstone = this.#mayLoseRows && record.zombies === 'yes'
+    const livesMs = Math.max(counts ? 0 : openMs, counts || standsForTombstone ? record.retentionMs : 0)
     change(record, {
       state: 'open',
       log: '',
@@ -243,7 +252,7 @@ export class Model {
   #delete(key: StoreKey, record: ModelRecord, now: number): void {
     const { zombies } = record
     if (zombies === 'no') this.records.delete(key)
-    else entomb(record, now)
+    else entomb(record, now, this.#mayLoseRows)
     if (zombies === 'perhaps') record.zombies = zombies
   }
 
@@ -292,7 +301,8 @@ export class Model {
     }
     if (request.kind === 'resolve' && record.state !== 'unknown') return running ? 'running' : 'refused'
     if (request.kind === 'purge' && running && !request.force) return 'running'
-    if (running || record.state === 'unknown') entomb(record, now)
+    const leavesTombstone = running || record.state === 'unknown' || (this.#mayLoseRows && record.state === 'completed')
+    if (leavesTombstone) entomb(record, now, this.#mayLoseRows)
     else this.#delete(request.key, record, now)
     return 'ok'
   }

@@ -41,7 +41,7 @@ export async function play(
 class Player {
   readonly #t: Trial
   readonly #twice: boolean
-  #model = new Model()
+  #model: Model
   readonly #keys: readonly StoreKey[]
   readonly #tokens = new Map<StoreKey, Token[]>()
   readonly #requests: Request[] = []
@@ -53,6 +53,7 @@ class Player {
 
   constructor(trial: Trial, twice: boolean) {
     this.#t = trial
+    this.#model = new Model(trial.store.traits.mayLoseRows)
     this.#twice = twice
     this.#keys = [trial.key('k0'), trial.key('k1')]
     this.#leftMs = trial.harness.maxPassMs

@@ -17,6 +17,10 @@ export async function examineStore(url: string, { schema }: { readonly schema?: 
       const { examineFolder } = await import('./lmdb/doctor.ts')
       return examineFolder(readPath(url))
     }
+    case 'redis': {
+      const { examineRedis } = await import('./redis/doctor/examination.ts')
+      return examineRedis(url)
+    }
     case 'memory':
       return [fine('memory', 'nothing to look at: it is empty at every start, and of one process')]
   }

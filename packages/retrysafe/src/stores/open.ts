@@ -2,21 +2,34 @@ import { RetrysafeError } from '../engine/errors.ts'
 import type { Store } from '../engine/store.ts'
 import { parseSize } from '../protocol/duration.ts'
 import { memoryStore } from './memory/store.ts'
+import { isRedisUrl } from './redis/store-url.ts'
 
-const forms = 'lmdb:FOLDER, postgres://USER:PASSWORD@HOST:PORT/DATABASE or memory:'
+const forms =
+  'lmdb:FOLDER, postgres://USER:PASSWORD@HOST:PORT/DATABASE, redis://USER:PASSWORD@HOST:PORT, redis+cluster://HOST:PORT,HOST:PORT or memory:'
+
+export interface OpenOptions {
+  /** Hears what is worth knowing about the server, a sentence each. Default: a warning of the process. */
+  readonly warn?: (message: string) => void
+}
 
 /**
  * Opens the store that a URL names. Stores that need a peer import it only here, so that nobody pays for another's.
  *
  * `lmdb:FOLDER` takes a relative or an absolute path. `postgres://…` takes, behind `?`, `schema=NAME`, `connections=N`,
- * `timeout=5s`, `listen=HOST:PORT` or `listen=off`, and what `pg` takes. `memory:` takes `?max-entries=N&max-bytes=SIZE`.
+ * `timeout=5s`, `listen=HOST:PORT` or `listen=off`, and what `pg` takes. `redis://…`, `rediss://…`, `redis+cluster://…`
+ * and `rediss+cluster://…` take `prefix=NAME`, `timeout=5s`, `client=ioredis` or `client=redis`, `evicting=allow` and
+ * files for TLS: `ca=`, `cert=`, `key=`. `memory:` takes `?max-entries=N&max-bytes=SIZE`.
  *
  * @throws {RetrysafeError} `CONFIG_INVALID` when the URL names no store, and what the store itself throws
  * @example
  * const store = await openStore('lmdb:./retrysafe-data')
  */
-export async function openStore(url: string): Promise<Store> {
+export async function openStore(url: string, { warn }: OpenOptions = {}): Promise<Store> {
   switch (readStoreKind(url)) {
+    case 'redis': {
+      const { redisStore } = await import('./redis/store.ts')
+      return redisStore({ url, ...(warn !== undefined && { warn }) })
+    }
     case 'lmdb': {
       const { lmdbStore } = await import('./lmdb/store.ts')
       return lmdbStore({ path: readPath(url) })
@@ -35,7 +48,8 @@ export async function openStore(url: string): Promise<Store> {
  *
  * @throws {RetrysafeError} `CONFIG_INVALID`
  */
-export function readStoreKind(url: string): 'lmdb' | 'postgres' | 'memory' {
+export function readStoreKind(url: string): 'lmdb' | 'postgres' | 'redis' | 'memory' {
+  if (isRedisUrl(url)) return 'redis'
   if (!URL.canParse(url)) throw invalid(`it is no URL; it takes ${forms}`)
   const { protocol } = new URL(url)
   switch (protocol) {

@@ -25,6 +25,13 @@ async function sweepAll(t: Trial, limit: number): Promise<number[]> {
   }
 }
 
+/** How many a store removed, of those that it had to: one whose records go by themselves may have found fewer. */
+function assertRemoved(t: Trial, counts: readonly number[], expected: number): void {
+  const removed = sum(counts)
+  if (t.store.traits.expiresItself === true) assert.ok(removed <= expected, `removed ${removed} of ${expected}`)
+  else assert.equal(removed, expected)
+}
+
 function sum(counts: readonly number[]): number {
   return counts.reduce((total, count) => total + count, 0)
 }
@@ -39,7 +46,7 @@ export const sweepCases: readonly KitCase[] = [
       await complete(t, 5, 86_400_000, 'young')
       assert.equal(await t.store.sweep(100), 0)
       await t.passSurely(sweepableMs)
-      assert.equal(sum(await sweepAll(t, 10)), 25)
+      assertRemoved(t, await sweepAll(t, 10), 25)
       assert.equal((await t.store.list({ limit: 100 })).records.length, 5)
       for (let at = 0; at < 5; at++) assert.equal(await t.state(`young${at}`), 'completed')
       for (let at = 0; at < 25; at++) assert.equal(await t.state(`old${at}`), 'absent')
@@ -70,7 +77,7 @@ export const sweepCases: readonly KitCase[] = [
       await t.end('broken', { key: 'open', ...brief })
       await t.end('broken', { key: 'unknown', onCrash: 'fail', ...brief })
       await t.passSurely(sweepableMs)
-      assert.equal(sum(await sweepAll(t, 2)), 3)
+      assertRemoved(t, await sweepAll(t, 2), 3)
     },
   },
   {
@@ -112,7 +119,7 @@ export const sweepCases: readonly KitCase[] = [
       for (let at = 0; at < 50; at++) await t.end('free', { owner: `owner-${at}`, ...brief })
       await complete(t, 1, shortRetentionMs, 'old')
       await t.passSurely(sweepableMs)
-      assert.equal(sum(await sweepAll(t, 10)), 1)
+      assertRemoved(t, await sweepAll(t, 10), 1)
     },
   },
   {

@@ -2,9 +2,9 @@ import type { Timer, Timers } from '../../engine/clock.ts'
 import type { StoreKey } from '../../engine/record.ts'
 import type { Subscription } from '../../engine/store.ts'
 import { Hints } from '../hints.ts'
+import { keyName } from '../packed-names.ts'
 import type { Database } from './database.ts'
 import { Listener } from './listener.ts'
-import { keyName } from './names.ts'
 
 /** How often this process asks for all the records that it follows: beneath notifications, and without them. */
 const calmMs = 250

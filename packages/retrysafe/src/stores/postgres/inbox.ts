@@ -1,6 +1,6 @@
 import { RetrysafeError } from '../../engine/errors.ts'
+import { textName } from '../packed-names.ts'
 import { requireTransaction } from './complete-in.ts'
-import { textName } from './names.ts'
 import { defaultSchema, quoteIdentifier, readSchemaName } from './schema-name.ts'
 import { asBuffer } from './steps.ts'
 

@@ -9,7 +9,7 @@ import type {
   StepPutAnswer,
   StepStartAnswer,
 } from '../../engine/store.ts'
-import { fingerprintName, keyName, ownerName, storeKeyOf } from './names.ts'
+import { fingerprintName, keyName, ownerName, storeKeyOf } from '../packed-names.ts'
 
 /** Asked again: somebody else has the row locked for the moment. */
 export interface Busy {

@@ -11,13 +11,14 @@ import type {
   Store,
 } from '../../engine/store.ts'
 import { processSurroundings } from '../../engine/surroundings.ts'
+import { fingerprintName, keyName, ownerName, storeKeyOf, textName } from '../packed-names.ts'
 import { Batcher } from './batcher.ts'
 import { type Free, mustBeFree, untilFree } from './busy.ts'
 import { completeInTransaction } from './complete-in.ts'
 import { Database } from './database.ts'
 import { Followers } from './followers.ts'
 import { Maintenance } from './maintenance.ts'
-import { fingerprintName, keyName, ownerName, readCursor, storeKeyOf, textName } from './names.ts'
+import { readCursor } from './names.ts'
 import { type PostgresStoreOptions, readSettings } from './settings.ts'
 import {
   type AppendRow,

@@ -1,0 +1,13 @@
+#!lua flags=allow-oom
+-- The value of a step, if it has one.
+--
+-- KEYS     the record; its steps
+-- ARGV     id
+-- Answers  value; or nothing
+--!include record
+--!include step
+local r = load_record()
+if r == nil or is_expired(r) or r.steps == 0 then return {} end
+local s = load_step(ARGV[1])
+if s == nil or s.value == nil then return {} end
+return { s.value }
