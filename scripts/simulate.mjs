@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { runInForeground } from './foreground-command.mjs'
 import { prepareOrExit, root } from './prepare.mjs'
 
-const replayed = ['memory', 'lmdb', 'postgres']
+const replayed = ['memory', 'lmdb', 'postgres', 'redis']
 const usage = `npm run simulate -- [--seeds N, default 100000] [--from N, default 1] [--seed N: plays and tells one]
   [--replay ${replayed.join('|')}: replays what the seeds ask of their store to another one; --seeds: default 1000]`
 

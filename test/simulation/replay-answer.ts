@@ -9,6 +9,8 @@ export interface Leeway {
   readonly followed: 'exact' | 'lingers' | 'open'
   /** How many records a sweep removes: its index may lag behind by a lease. */
   readonly sweep: 'exact' | 'open'
+  /** When an open record ends: where a lost record may come back, one that stands for a tombstone lives longer. */
+  readonly openEnds?: 'exact' | 'later'
 }
 
 /** The record that a request is about. */
@@ -105,29 +107,35 @@ function withoutChoice(request: StepRequest, answer: unknown, leeway: Leeway): u
       return leeway.sweep === 'open' && isBounded ? 'within its limit' : answer
     }
     case 'get':
-      return withoutLeftOver(answer)
+      return withoutLeftOver(answer, leeway)
     case 'list':
     case 'unknown':
-      return isTree(answer) && Array.isArray(answer.records) ? { ...answer, records: inOrder(answer.records) } : answer
+      return isTree(answer) && Array.isArray(answer.records)
+        ? { ...answer, records: inOrder(answer.records, leeway) }
+        : answer
     default:
       return answer
   }
 }
 
 /** Pages come in an order of the store's own. */
-function inOrder(records: readonly unknown[]): unknown[] {
+function inOrder(records: readonly unknown[], leeway: Leeway): unknown[] {
   const id = (record: unknown): string => (isTree(record) ? String(record.id) : '')
-  return records.map(withoutLeftOver).sort((a, b) => (id(a) < id(b) ? -1 : 1))
+  return records.map(record => withoutLeftOver(record, leeway)).sort((a, b) => (id(a) < id(b) ? -1 : 1))
 }
 
 /** A record's state leaves some of what is shown of it to the store, as in the kit. */
-function withoutLeftOver(view: unknown): unknown {
+function withoutLeftOver(view: unknown, { openEnds }: Leeway): unknown {
   if (!isTree(view)) return view
   switch (view.state) {
     case 'running':
       return view
     case 'purged':
+      // Of owners whose record has expired a store may or may not remember; with it, whether a tombstone stays.
+      if (openEnds === 'later') return undefined
       return without(view, ['sent', 'attempt', 'maxAttempts', 'onCrash', 'claimedAtMs', 'label'])
+    case 'open':
+      return without(view, openEnds === 'later' ? ['sent', 'expiresAtMs'] : ['sent'])
     default:
       return without(view, ['sent'])
   }

@@ -239,8 +239,9 @@ export class Model {
     }
     if (!counted) record.attempt -= 1
     const counts = record.attempt > 0 || record.steps.size > 0
-    const standsForTombstone = this.#mayLoseRows && record.zombies === 'yes'
-    const livesMs = Math.max(counts ? 0 : openMs, counts || standsForTombstone ? record.retentionMs : 0)
+    // One that counts for nothing may stand in a tombstone's place.
+    const openForMs = this.#mayLoseRows ? Math.max(openMs, record.retentionMs) : openMs
+    const livesMs = counts ? record.retentionMs : openForMs
     change(record, {
       state: 'open',
       log: '',

@@ -26,7 +26,7 @@ export const endCases: readonly KitCase[] = [
       name: `I4 a failed run is open under ${onCrash} after its cooldown, not counted`,
       needsMs: shortCooldownMs,
       async run(t) {
-        await t.end('failed', { onCrash, maxAttempts: 1 }, shortCooldownMs)
+        await t.end('failed', { onCrash, maxAttempts: 1, retentionMs: 600_000 }, shortCooldownMs)
         assertMatches(await t.store.get(t.key()), { state: 'open', attempt: 0 })
         await endsAfter(t, 600_000)
         await t.passSurely(shortCooldownMs)
@@ -236,7 +236,7 @@ export const endCases: readonly KitCase[] = [
     name: 'an open record that nothing counted lives ten minutes',
     needsMs: 600_000,
     async run(t) {
-      await t.end('failed')
+      await t.end('failed', { retentionMs: 1_000 })
       await t.pass(600_000 - t.edgeMs)
       assert.equal(await t.state(), 'open')
       await t.passSurely(t.edgeMs)

@@ -17,9 +17,9 @@ import {
   claimAnswer,
   claimArguments,
   fingerprintArgument,
-  labelText,
   Reply,
   readAnswer,
+  restoreArguments,
   tokenArguments,
   viewOf,
 } from './answers.ts'
@@ -96,37 +96,25 @@ export function openRedisStore(
     }
   }
 
-  async function complete(key: StoreKey, token: Token, piece: LogPiece): Promise<CompleteAnswer> {
-    mustFit(piece.bytes)
-    const answer = String(await server.run('complete', [names.record(key)], pieceArguments(token, piece)))
-    if (answer === 'large') throw tooLarge(piece.offsetBytes + piece.bytes.byteLength)
-    const told = answer === 'absent' ? await resurrect(key, token, piece) : (answer as CompleteAnswer)
-    if (told !== 'gap') live.ended(key, token)
-    followers.hints.tell(key)
-    return told
+  /** Asks, and once more where the server had forgotten a record that this process holds and could be put back. */
+  async function insist(key: StoreKey, token: Token, ask: () => Promise<unknown>): Promise<[Reply, 'restored'?]> {
+    const reply = new Reply(await ask())
+    const attempt = reply.text(0) === 'absent' ? live.find(key, token) : undefined
+    if (attempt === undefined) return [reply]
+    await server.run('restore', [names.record(key)], restoreArguments(token, attempt))
+    return [new Reply(await ask()), 'restored']
   }
 
-  /** The server has forgotten the record, or it has expired; nobody else has claimed the key since. */
-  async function resurrect(key: StoreKey, token: Token, piece: LogPiece): Promise<CompleteAnswer> {
-    const attempt = live.find(key, token)
-    if (attempt === undefined) return 'lost'
-    if (piece.offsetBytes > 0) return 'gap'
-    const { terms } = attempt
-    const args = [
-      ...tokenArguments(token),
-      bytesArgument(piece.bytes),
-      fingerprintArgument(terms.raw),
-      fingerprintArgument(terms.canonical ?? piece.canonical),
-      String(terms.retentionMs),
-      terms.onCrash.slice(0, 1),
-      String(terms.maxAttempts),
-      String(attempt.attempt),
-      labelText(terms.label),
-    ]
-    const answer = String(await server.run('resurrect', [names.record(key)], args))
-    if (answer !== 'again') return answer as CompleteAnswer
-    const decided = String(await server.run('complete', [names.record(key)], pieceArguments(token, piece)))
-    return decided === 'absent' ? 'lost' : (decided as CompleteAnswer)
+  async function complete(key: StoreKey, token: Token, piece: LogPiece): Promise<CompleteAnswer> {
+    mustFit(piece.bytes)
+    const args = pieceArguments(token, piece)
+    const [reply, restored] = await insist(key, token, () => server.run('complete', [names.record(key)], args))
+    const answer = reply.text(0)
+    if (answer === 'large') throw tooLarge(piece.offsetBytes + piece.bytes.byteLength)
+    if (answer !== 'gap') live.ended(key, token)
+    followers.hints.tell(key)
+    if (answer === 'absent') return 'lost'
+    return answer === 'ok' && restored ? 'resurrected' : (answer as CompleteAnswer)
   }
 
   async function release(key: StoreKey, token: Token, terms: ReleaseTerms): Promise<ReleaseAnswer> {
@@ -166,15 +154,16 @@ export function openRedisStore(
         sent === true ? '1' : '0',
         fingerprintArgument(canonical),
       ]
-      const reply = new Reply(await server.run('renew', [names.record(key)], args))
-      if (reply.number(0) === 0) return { kind: 'lost' }
+      const [reply] = await insist(key, token, () => server.run('renew', [names.record(key)], args))
+      if (reply.text(0) !== 'k') return { kind: 'lost' }
       if (canonical !== undefined) followers.hints.tell(key)
       const followed = reply.number(2) === 1 || followers.hints.isFollowed(key)
       return { kind: 'ok', cancelled: reply.number(1) === 1, followed }
     },
     async append(key, token, piece) {
       mustFit(piece.bytes)
-      const reply = new Reply(await server.run('append', [names.record(key)], pieceArguments(token, piece)))
+      const args = pieceArguments(token, piece)
+      const [reply] = await insist(key, token, () => server.run('append', [names.record(key)], args))
       switch (reply.text(0)) {
         case 'k': {
           followers.hints.tell(key)
@@ -185,7 +174,7 @@ export function openRedisStore(
           return { kind: 'gap', lengthBytes: reply.number(1) }
         case 'd':
           return { kind: 'dup' }
-        case 'x':
+        case 't':
           throw tooLarge(piece.offsetBytes + piece.bytes.byteLength)
         default:
           return { kind: 'lost' }

@@ -11,6 +11,11 @@ export class ManualServerClock {
     this.#nowMs += ms
   }
 
+  /** @param wallMs since the epoch; counts to the microsecond */
+  set(wallMs: number): void {
+    this.#nowMs = wallMs
+  }
+
   /** A way to the server on which scripts live in this time. Keys stay for as long as the server's own clock says. */
   wrap(link: RedisLink): RedisLink {
     return {
@@ -19,7 +24,7 @@ export class ManualServerClock {
         const [command, script, count = '', ...rest] = args
         const text = command === 'EVALSHA' ? texts.get(String(script)) : undefined
         if (text === undefined) return link.send(key, args)
-        const time = text.includes(ourTime) ? [String(this.#nowMs * 1_000)] : []
+        const time = text.includes(ourTime) ? [String(Math.floor(this.#nowMs * 1_000))] : []
         return link.send(key, ['EVAL', text, count, ...rest, ...time])
       },
     }

@@ -28,12 +28,10 @@ end
 local function begin()
   local old = r
   if old then drop_steps(old) end
-  -- An expired record's older owners can bring nothing back any more.
-  local taken_over = old and old.taken_over and not is_expired(old)
   local may_fail = ARGV[6] == 'f'
   r = {
     state = 'r', fence = math.max((old and old.fence or 0) + 1, now_us, after_fence + 1), owner = owner, attempt = 1,
-    max_attempts = tonumber(ARGV[7]), may_fail = may_fail, sent = not may_fail, taken_over = taken_over,
+    max_attempts = tonumber(ARGV[7]), may_fail = may_fail, sent = not may_fail, taken_over = old and old.taken_over,
     raw = raw, canonical = canonical, lease = lease, lease_until = now + lease, cooldown_until = 0,
     retention = retention, expires_at = now + lease + retention, claimed_at = now, completed_at = 0, steps = 0,
     label = ARGV[8], followed_until = old and old.followed_until or 0,

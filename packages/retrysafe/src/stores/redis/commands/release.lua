@@ -25,10 +25,9 @@ else
   -- Open: counted where nobody reported how the attempt ended.
   local is_counted = how == 'broken' or how == 'cancelled'
   r.state, r.attempt, r.cooldown_until = 'o', is_counted and r.attempt or r.attempt - 1, now + cooldown
-  -- Nothing of it is left after 10 minutes, unless something counts; a cooldown is kept in any case. Where an older owner
-  -- may still write it stands in a tombstone's place.
-  local lives = (r.attempt > 0 or r.steps > 0) and r.retention or 600000
-  if r.taken_over then lives = math.max(lives, r.retention) end
+  -- At least 10 minutes, where something counts for the retention, and with the cooldown in any case. In other stores
+  -- nothing that counts for nothing lives longer; here it may stand in a tombstone's place.
+  local lives = (r.attempt > 0 or r.steps > 0) and r.retention or math.max(600000, r.retention)
   r.expires_at = now + math.max(lives, cooldown)
   put_record(r, '')
 end

@@ -3,10 +3,11 @@
 --
 -- KEYS     the record
 -- ARGV     fence; owner; lease_ms; sent (1: the effect may begin); canonical or empty
--- Answers  ok: 1, cancelled, followed; lost: 0
+-- Answers  ok: k, cancelled, followed; lost: l; there is no record: absent
 --!include record
 local r = load_record()
-if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 0 } end
+if r == nil then return 'absent' end
+if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end
 local says = r.canonical == '' and ARGV[5] ~= ''
 if says then r.canonical = ARGV[5] end
 r.lease = tonumber(ARGV[3])
@@ -16,4 +17,4 @@ r.sent = r.sent or ARGV[4] == '1'
 put_header(r, '')
 -- Nobody follows a lease, so a renewal gives no hint, unless it says what somebody may wait for.
 if says then tell(r) end
-return { 1, r.cancelled and 1 or 0, is_followed(r) }
+return { 'k', r.cancelled and 1 or 0, is_followed(r) }
