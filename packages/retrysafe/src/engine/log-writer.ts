@@ -1,4 +1,5 @@
 import type { Surroundings, Timer } from './clock.ts'
+import { RetrysafeError } from './errors.ts'
 import type { OwnCanonical } from './own-canonical.ts'
 import { persist } from './persist.ts'
 import type { StoreKey, Token } from './record.ts'
@@ -26,6 +27,8 @@ export interface LogWriterTerms {
 export interface LogSource {
   /** Length of the log as far as readers may see it: what is held back is not appended either. */
   visibleBytes(): number
+  /** Where what is still here of the log begins. */
+  heldFromBytes(): number
   /** From `offsetBytes` up to `endBytes`, or all there is, in one piece of its own. */
   copy(offsetBytes: number, endBytes?: number): Uint8Array
   stored(logBytes: number): void
@@ -83,7 +86,11 @@ export class LogWriter {
     await this.#appending
     const offsetBytes = whole ? this.#storedBytes : 0
     const answer = await this.#complete(offsetBytes, whole ? this.#source.copy(offsetBytes) : head())
-    return answer === 'gap' ? this.#complete(0, head()) : answer
+    if (answer !== 'gap') return answer
+    // A store that has forgotten what it had gets all of it, if all of it is still here; or the head, which says so.
+    const isHere = offsetBytes > 0 && this.#source.heldFromBytes() === 0
+    const again = isHere ? await this.#complete(0, this.#source.copy(0)) : answer
+    return again === 'gap' ? this.#complete(0, head()) : again
   }
 
   async #complete(offsetBytes: number, bytes: Uint8Array): Promise<CompleteAnswer | undefined> {
@@ -91,7 +98,8 @@ export class LogWriter {
     const making = canonical.whenMade()
     if (making !== undefined) await making
     const piece = { offsetBytes, bytes, ...canonical.says() }
-    return persist(() => store.complete(key, token, piece), surroundings, closing)
+    const write = (): Promise<CompleteAnswer> => store.complete(key, token, piece).catch(refusedAsGap)
+    return persist(write, surroundings, closing)
   }
 
   #appendNow(): void {
@@ -113,9 +121,10 @@ export class LogWriter {
       this.#failing = false
       if (answer.kind === 'ok' && says.canonical !== undefined) canonical.stored()
       this.#appended(answer, this.#storedBytes + bytes.byteLength)
-    } catch {
+    } catch (error) {
       // Nothing is lost: the bytes are still here, and the next append or the seal sends them again.
       this.#failing = true
+      if (isRefused(error)) this.#giveUp()
     }
   }
 
@@ -129,16 +138,36 @@ export class LogWriter {
       case 'gap':
         // An append whose answer was lost did land: only this token writes, so what is there is ours.
         if (answer.lengthBytes > this.#storedBytes) return this.#advance(answer.lengthBytes)
-        this.stop()
-        return this.#source.forgotten()
+        // It has forgotten bytes. Those that are still here go there again, from where it wants them.
+        if (answer.lengthBytes < this.#storedBytes && answer.lengthBytes >= this.#source.heldFromBytes()) {
+          this.#storedBytes = answer.lengthBytes
+          return
+        }
+        return this.#giveUp()
       case 'lost':
         this.stop()
         return this.#source.lost()
     }
   }
 
+  /** The store does not have, or will not take, what the log builds on. */
+  #giveUp(): void {
+    this.stop()
+    this.#source.forgotten()
+  }
+
   #advance(logBytes: number): void {
     this.#storedBytes = logBytes
     this.#source.stored(logBytes)
   }
+}
+
+/** The store can never take these bytes: to it they are as good as missing. */
+function isRefused(error: unknown): boolean {
+  return error instanceof RetrysafeError && error.code === 'REQUEST_INVALID'
+}
+
+function refusedAsGap(error: unknown): 'gap' {
+  if (isRefused(error)) return 'gap'
+  throw error
 }

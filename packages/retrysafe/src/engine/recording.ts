@@ -57,6 +57,11 @@ export class Recording implements LogSource {
     this.#keepNoMore()
   }
 
+  heldFromBytes(): number {
+    const { startBytes } = this.tail
+    return startBytes === 0 ? 0 : this.bodyOffsetBytes + startBytes
+  }
+
   copy(offsetBytes: number, endBytes: number = Number.POSITIVE_INFINITY): Uint8Array {
     const { bodyOffsetBytes } = this
     const from = offsetBytes - bodyOffsetBytes

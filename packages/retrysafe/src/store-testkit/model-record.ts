@@ -1,5 +1,5 @@
 import type { CrashPolicy, RecordState, Token } from '../engine/record.ts'
-import { type ClaimTerms, graceMs, tombstoneMs } from '../engine/store.ts'
+import { type ClaimTerms, graceMs, openMs, tombstoneMs } from '../engine/store.ts'
 import type { Fingerprint } from '../fingerprint/fingerprint.ts'
 
 /** A record as docs/protocol.md tells of it, in the plainest form: one clock, logs and values as text. */
@@ -63,4 +63,10 @@ export function entomb(record: ModelRecord, now: number, mayLoseRows: boolean): 
   // Where a lost record may come back with its `complete`, the tombstone stays for as long as that may arrive.
   const livesMs = mayLoseRows ? Math.max(tombstoneMs, record.retentionMs) : tombstoneMs
   change(record, { state: 'purged', log: '', zombies: 'yes', endMs: now + livesMs })
+}
+
+/** How long an open record stays: for the retention, if something of it counts. One that does not may be a tombstone. */
+export function openLifeMs({ attempt, steps, retentionMs }: ModelRecord, mayLoseRows: boolean): number {
+  if (attempt > 0 || steps.size > 0) return retentionMs
+  return mayLoseRows ? Math.max(openMs, retentionMs) : openMs
 }

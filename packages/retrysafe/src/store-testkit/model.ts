@@ -1,7 +1,18 @@
 import type { AttemptEnd, RecordState, StoreKey, Token } from '../engine/record.ts'
-import { type ClaimTerms, openMs } from '../engine/store.ts'
+import type { ClaimTerms } from '../engine/store.ts'
 import { ModelPairs } from './model-pairs.ts'
-import { acquired, anything, change, compare, type Drawn, entomb, lapsed, type ModelRecord } from './model-record.ts'
+import {
+  acquired,
+  anything,
+  change,
+  compare,
+  type Drawn,
+  entomb,
+  lapsed,
+  type ModelRecord,
+  openLifeMs,
+} from './model-record.ts'
+import { putStep, startStep } from './model-steps.ts'
 import type { PieceRequest, Request } from './request.ts'
 import { type Sight, sightOf } from './sight.ts'
 
@@ -9,22 +20,18 @@ import { type Sight, sightOf } from './sight.ts'
 export class Model {
   readonly records: Map<StoreKey, ModelRecord> = new Map()
   readonly #mayLoseRows: boolean
-  readonly #pairs: ModelPairs
-  readonly #lastFence: Map<StoreKey, number>
+  #pairs = new ModelPairs()
+  #lastFence = new Map<StoreKey, number>()
 
   /** @param mayLoseRows the store's trait: late completes may bring back what was lost, so more tombstones stay, longer */
-  constructor(
-    mayLoseRows: boolean,
-    pairs: ModelPairs = new ModelPairs(),
-    lastFence: Map<StoreKey, number> = new Map(),
-  ) {
+  constructor(mayLoseRows: boolean) {
     this.#mayLoseRows = mayLoseRows
-    this.#pairs = pairs
-    this.#lastFence = lastFence
   }
 
   clone(): Model {
-    const twin = new Model(this.#mayLoseRows, this.#pairs.clone(), new Map(this.#lastFence))
+    const twin = new Model(this.#mayLoseRows)
+    twin.#pairs = this.#pairs.clone()
+    twin.#lastFence = new Map(this.#lastFence)
     for (const [key, record] of this.records) {
       const steps = new Map([...record.steps].map(([id, step]) => [id, { ...step }]))
       twin.records.set(key, { ...record, steps })
@@ -238,10 +245,7 @@ export class Model {
       if (end === 'cancelled') return entomb(record, now, this.#mayLoseRows)
     }
     if (!counted) record.attempt -= 1
-    const counts = record.attempt > 0 || record.steps.size > 0
-    // One that counts for nothing may stand in a tombstone's place.
-    const openForMs = this.#mayLoseRows ? Math.max(openMs, record.retentionMs) : openMs
-    const livesMs = counts ? record.retentionMs : openForMs
+    const livesMs = openLifeMs(record, this.#mayLoseRows)
     change(record, {
       state: 'open',
       log: '',
@@ -267,28 +271,12 @@ export class Model {
 
   #stepStart(request: Request & { kind: 'stepStart' }, now: number): unknown {
     const record = this.#running(request, now)
-    if (record === undefined) return { kind: 'lost' }
-    const { id, input, onCrash, maxAttempts } = request.step
-    const fence = record.token.fence
-    const step = record.steps.get(id)
-    if (step === undefined) {
-      record.steps.set(id, { input, attempt: 1, fence, value: undefined })
-      return { kind: 'begun', attempt: 1 }
-    }
-    if (step.input !== input) return { kind: 'changed' }
-    if (step.value !== undefined) return { kind: 'exists', value: step.value }
-    if (step.fence !== fence) {
-      if (onCrash === 'fail' || step.attempt >= maxAttempts) return { kind: 'unknown', attempt: step.attempt }
-      Object.assign(step, { attempt: step.attempt + 1, fence })
-    }
-    return { kind: 'begun', attempt: step.attempt }
+    return record === undefined ? { kind: 'lost' } : startStep(record, request.step)
   }
 
   #stepPut(request: Request & { kind: 'stepPut' }, now: number): unknown {
-    const step = this.#running(request, now)?.steps.get(request.id)
-    if (step === undefined) return { kind: 'lost' }
-    step.value ??= request.value
-    return step.value === request.value ? { kind: 'ok' } : { kind: 'exists', value: step.value }
+    const record = this.#running(request, now)
+    return record === undefined ? { kind: 'lost' } : putStep(record, request.id, request.value)
   }
 
   #operate(request: Request & { kind: 'cancel' | 'resolve' | 'purge' }, now: number): unknown {

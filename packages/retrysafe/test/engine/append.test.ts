@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { RetrysafeError } from '../../src/engine/errors.ts'
 import { memoryStore } from '../../src/stores/memory/store.ts'
 import {
   callOf,
@@ -119,14 +120,36 @@ describe('appending', () => {
     expect(describeEntry(await b.engine.enter(callOf()))).toBe('replay 200 "one two"')
   })
 
-  it('keeps the result out when the store has forgotten what it had', async () => {
+  it.each([
+    ['sends it again when the store has forgotten what is still here', 4, 'replay 200 "one two"'],
+    ['keeps the result out when the store has forgotten what is not here any more', 40_000, 'refused RESULT_NOT_KEPT'],
+  ])('%s', async (_, forgottenBytes, expected) => {
     const attempt = await enterRun(a.engine)
     attempt.recording.open(okHead)
     attempt.recording.goLive()
-    attempt.recording.write(Buffer.from('one '))
+    if (forgottenBytes === 4) attempt.recording.write(Buffer.from('one '))
+    else for (let at = 0; at < 4; at++) attempt.recording.write(Buffer.alloc(forgottenBytes / 4, 0x20))
     await time.advance(250)
     faulty.next('append', { kind: 'answer', answer: { kind: 'gap', lengthBytes: 0 } })
     attempt.recording.write(Buffer.from('two'))
+    await time.advance(250)
+    expect(await attempt.complete()).toBe('sealed')
+    expect(describeEntry(await b.engine.enter(callOf()))).toBe(expected)
+  })
+
+  it.each(['append', 'complete'] as const)('keeps out what the store will never take: %s', async method => {
+    const attempt = await enterRun(a.engine)
+    attempt.recording.open(okHead)
+    attempt.recording.goLive()
+    const answer = Promise.reject(new RetrysafeError('REQUEST_INVALID', 'too large'))
+    answer.catch(() => {})
+    // All of it is offered once more before it is left out.
+    faulty.next(
+      method,
+      { kind: 'answer', answer },
+      ...(method === 'complete' ? [{ kind: 'answer', answer } as const] : []),
+    )
+    attempt.recording.write(Buffer.from('large'))
     await time.advance(250)
     expect(await attempt.complete()).toBe('sealed')
     expect(describeEntry(await b.engine.enter(callOf()))).toBe('refused RESULT_NOT_KEPT')
