@@ -4,8 +4,9 @@ import { isMissed, missedLine, summarise, table, writeResult } from './report.mj
 import { fingerprintRows } from './rows/fingerprint.mjs'
 import { memoryGatewayRows } from './rows/gateway.mjs'
 import { postgresRows } from './rows/postgres.mjs'
+import { redisRows } from './rows/redis.mjs'
 
-const rows = [...memoryGatewayRows, ...fingerprintRows, ...postgresRows]
+const rows = [...memoryGatewayRows, ...fingerprintRows, ...postgresRows, ...redisRows]
 
 const help = `npm run bench -- [flags]
   --seconds N   of each measurement, 1 to 60 (default 5)

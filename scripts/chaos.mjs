@@ -6,17 +6,30 @@ import { prepareOrExit, root } from './prepare.mjs'
 
 /**
  * `npm run chaos:lmdb -- --kills 500 [--seed 1]`, and so for each store that has a kill test: that test, for as long as
- * you like.
+ * you like. `npm run chaos:redis -- --rounds 10` has so many failovers of each kind, too.
  */
 const [store, ...args] = process.argv.slice(2)
-const test = `test/fault/${store}/kills.test.ts`
-if (!existsSync(join(root, test))) exit(`there is no ${test}`)
-const { values } = parseArgs({ args, options: { kills: { type: 'string', default: '500' }, seed: { type: 'string' } } })
-if (!/^[1-9]\d*$/.test(values.kills)) exit(`--kills takes a number from 1, not ${values.kills}`)
+const [kills = '', failover = ''] = ['kills', 'failover'].map(name => `test/fault/${store}/${name}.test.ts`)
+if (!existsSync(join(root, kills))) exit(`there is no ${kills}`)
+const tests = [kills, failover].filter(test => existsSync(join(root, test)))
+const { values } = parseArgs({
+  args,
+  options: {
+    kills: { type: 'string', default: '500' },
+    rounds: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+  },
+})
+for (const name of ['kills', 'rounds']) {
+  if (!/^[1-9]\d*$/.test(values[name])) exit(`--${name} takes a number from 1, not ${values[name]}`)
+}
 await prepareOrExit()
-const env = { ...process.env, KILLS: values.kills, ...(values.seed !== undefined && { SEED: values.seed }) }
+const given = { KILLS: values.kills, ROUNDS: values.rounds, ...(values.seed !== undefined && { SEED: values.seed }) }
 const vitest = join(root, 'node_modules', '.bin', 'vitest')
-const { code } = await runInForeground(process.execPath, [vitest, 'run', test], { cwd: root, env })
+const { code } = await runInForeground(process.execPath, [vitest, 'run', ...tests], {
+  cwd: root,
+  env: { ...process.env, ...given },
+})
 process.exit(code)
 
 function exit(why) {

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { migrate } from 'retrysafe/internal/stores/postgres/migrate'
-import { createViteServer } from 'vitest/node'
+import { withSupport } from './support.mjs'
 
 /** Of the store's pool, and of the bare one beside it. */
 export const connections = 10
@@ -19,22 +19,7 @@ export async function openDatabase() {
   return { url, pool, close: () => pool.end() }
 }
 
-async function startServer() {
-  // The tests' support is TypeScript, which vitest's own Vite reads.
-  const vite = await createViteServer({
-    configFile: false,
-    logLevel: 'error',
-    appType: 'custom',
-    server: { middlewareMode: true, ws: false, watch: null },
-    optimizeDeps: { noDiscovery: true },
-  })
-  // What waits for such a server does not keep a process alive.
-  const alive = setInterval(() => {}, 60_000)
-  try {
-    const { startPostgres } = await vite.ssrLoadModule('/test/support/postgres/server.ts')
-    return await startPostgres({ settings: { shared_buffers: '256MB', max_connections: 200, max_wal_size: '4GB' } })
-  } finally {
-    clearInterval(alive)
-    await vite.close()
-  }
+function startServer() {
+  const settings = { shared_buffers: '256MB', max_connections: 200, max_wal_size: '4GB' }
+  return withSupport('postgres/server.ts', ({ startPostgres }) => startPostgres({ settings }))
 }

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, jsonOf } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
+import { isRedis, startGateway } from '../support/gateway.ts'
 import { listRecords, recordOf, stateOf } from '../support/records.ts'
 import { openStage } from '../support/stage.ts'
 
@@ -95,7 +95,10 @@ describe('purge', () => {
     await charge('purged')
     const id = await idOf('purged')
     expect((await purge(id)).status).toBe(200)
-    expect((await read(`${records}/${id}`)).status).toBe(404)
+    // In Redis, which may lose records, a tombstone keeps a late answer from bringing this one back.
+    const left = await read(`${records}/${id}`)
+    if (isRedis) expect(jsonOf(left)).toMatchObject({ state: 'purged' })
+    else expect(left.status).toBe(404)
     expect((await purge(id)).status).toBe(404)
     expect((await charge('purged')).headers['retrysafe-outcome']).toBe('executed')
     expect(await sandbox.meter.runs('purged')).toBe(2)

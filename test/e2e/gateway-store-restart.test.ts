@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Answer, ask } from '../support/exchange.ts'
-import { type Gateway, makeStore, makeStoreFolder, startGateway, storeIn, storeKind } from '../support/gateway.ts'
+import { type Gateway, isShared, makeStore, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
 import { runProgram } from '../support/program.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, takeAll } from '../support/sdk.ts'
@@ -30,7 +30,7 @@ async function readStream(gateway: Gateway, key: string, text: string): Promise<
 describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the same store', signal => {
   test('outcomes replay, the tenant is the same, another one runs its own', async () => {
     const folder = makeStoreFolder()
-    const store = storeKind === 'postgres' ? await makeStore() : storeIn(folder)
+    const store = isShared ? await makeStore() : storeIn(folder)
     const before = await start(store)
     // The second is too long to lie in its record.
     const text = 'word '.repeat(2_000).trim()
@@ -40,7 +40,7 @@ describe.each(['SIGTERM', 'SIGKILL'] as const)('after %s and a new start on the 
     if (signal === 'SIGTERM') {
       before.terminate()
       expect(await before.exited).toEqual({ code: 0, signal: null })
-      if (storeKind !== 'postgres') expect(readdirSync(join(folder, 'processes'))).toEqual([])
+      if (!isShared) expect(readdirSync(join(folder, 'processes'))).toEqual([])
     } else await before.kill()
 
     const after = await start(store)
@@ -78,7 +78,7 @@ test('gateways that start at the same moment on a new store share one secret', a
   for (const name of ['one', 'two']) {
     const folder = join(makeStoreFolder(), name, 'new')
     expect(existsSync(folder)).toBe(false)
-    const store = storeKind === 'postgres' ? await makeStore() : storeIn(folder)
+    const store = isShared ? await makeStore() : storeIn(folder)
     const gateways = await Promise.all([start(store), start(store), start(store)])
     const answers: Answer[] = []
     for (const gateway of gateways) answers.push(await charge(gateway, `shared-${name}`))

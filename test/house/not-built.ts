@@ -31,22 +31,11 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     'STEP_CHANGED',
     'RESULT_NOT_SERIALIZABLE',
   ],
-  subpaths: [
-    './server',
-    './node',
-    './express',
-    './fastify',
-    './hono',
-    './client',
-    './batch',
-    './consumer',
-    './stores/redis',
-  ],
+  subpaths: ['./server', './node', './express', './fastify', './hono', './client', './batch', './consumer'],
 }
 
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
-  '--store': 'lmdb:, postgres:// and memory:; redis://, rediss:// and redis+cluster:// are missing',
   '--keyless': 'pass and require, pass is the default; fingerprint and sdk-retries are missing',
   'Retrysafe-Stream': 'comes with the resume endpoint',
   'Retrysafe-Retention, Retrysafe-On-Disconnect, Retrysafe-Bypass, Retrysafe-Key-Reuse':

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { postgresMutants } from './postgres-mutants.mjs'
+import { redisMutants } from './redis-mutants.mjs'
 
 /**
  * Who may find a mutant. None of them was written for one: the kit's walks compare any steps with a model, the
@@ -28,22 +29,27 @@ const suites = {
 }
 
 /** Tests by the beginnings of their names. */
-function named(files, tests) {
-  const pattern = tests.map(test => test.replaceAll(/[^\w ]/g, '.')).join('|')
-  return { name: 'postgres', args: [...new Set(files), '-t', pattern] }
+function named(name, ...those) {
+  const pattern = those.map(({ test }) => test.replaceAll(/[^\w ]/g, '.')).join('|')
+  return { name, args: [...new Set(those.map(({ file }) => file)), '-t', pattern] }
 }
 
-const allOfPostgres = named(
-  postgresMutants.map(({ by }) => by.file),
-  postgresMutants.map(({ by }) => by.test),
-)
+const allOfPostgres = named('postgres', ...postgresMutants.map(({ by }) => by))
+const allOfRedis = named('redis', ...redisMutants.map(({ by }) => by))
 
 /** Everything that must pass while no mutant is there. */
-export const allSuites = [suites.memoryKit, suites.lmdbKit, allOfPostgres, suites.simulation, suites.engineTests]
+export const allSuites = [
+  suites.memoryKit,
+  suites.lmdbKit,
+  allOfPostgres,
+  allOfRedis,
+  suites.simulation,
+  suites.engineTests,
+]
 
 /** In this order; the unit tests only to say that no general test finds what they do. */
 export function judgesOf({ file, by }) {
-  if (by !== undefined) return [named([by.file], [by.test])]
+  if (by !== undefined) return [named(file.split('/')[1], by)]
   if (file.startsWith('stores/lmdb/')) return [suites.lmdbWalks, suites.lmdbKit]
   if (file.startsWith('stores/')) return [suites.memoryWalks, suites.memoryKit, suites.simulation]
   return [suites.simulation, suites.engineTests]

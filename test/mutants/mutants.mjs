@@ -1,14 +1,15 @@
 import { engineMutants } from './engine-mutants.mjs'
 import { lmdbMutants } from './lmdb-mutants.mjs'
 import { postgresMutants } from './postgres-mutants.mjs'
+import { redisMutants } from './redis-mutants.mjs'
 import { storeMutants } from './store-mutants.mjs'
 
 /**
  * One mistake each: in `file` of packages/retrysafe/src the text `find`, which stands there once, becomes `replace`.
- * None has a test of its own; scripts/mutants.mjs says which general one finds it. Mistakes in SQL have a judge of their
- * own, sql-mutants.test.ts.
+ * None has a test of its own; scripts/mutants.mjs says which general one finds it. Mistakes in SQL and Lua have judges of
+ * their own, sql-mutants.test.ts and lua-mutants.test.ts.
  */
-export const mutants = [...storeMutants, ...engineMutants, ...lmdbMutants, ...postgresMutants]
+export const mutants = [...storeMutants, ...engineMutants, ...lmdbMutants, ...postgresMutants, ...redisMutants]
 
 /** The source with the mistake in it. */
 export function mutate(source, { name, file, find, replace }) {

@@ -13,6 +13,7 @@ const copied = [
   // Its list of system tools.
   'scripts',
   'test/fault/postgres',
+  'test/fault/redis',
   'test/history',
   'test/simulation',
   'test/support',

@@ -5,18 +5,24 @@ import { migrate } from 'retrysafe/internal/stores/postgres/migrate'
 import type { Place } from './place.ts'
 import { provideDatabase } from './postgres/provided-database.ts'
 import { type Environment, type Program, startProgram } from './program.ts'
+import { startRedisCluster } from './redis/cluster.ts'
+import { provideRedis } from './redis/provided-server.ts'
 import { startTcpProxy } from './tcp-proxy.ts'
 
-const kinds = ['lmdb', 'memory', 'postgres'] as const
+const kinds = ['lmdb', 'memory', 'postgres', 'redis', 'redis-cluster'] as const
 
 /**
- * The store that the gateways of these tests are on, unless a test names one: a folder of its own, memory, or a schema
- * of its own in PostgreSQL, and then each gateway is two processes that take turns.
+ * The store that the gateways of these tests are on, unless a test names one: a folder of its own, memory, a schema of
+ * its own in PostgreSQL, or a prefix of its own in Redis or in a cluster of three nodes.
  */
 export const storeKind = readKind(process.env.RETRYSAFE_TEST_STORE ?? 'lmdb')
 
-const database = storeKind === 'postgres' ? await provideDatabase() : ''
-let schemas = 0
+/** Whether it is one for several processes: then each gateway is two of them that take turns. */
+export const isShared = storeKind !== 'lmdb' && storeKind !== 'memory'
+export const isRedis = storeKind === 'redis' || storeKind === 'redis-cluster'
+
+const place = await providePlace()
+let stores = 0
 
 const folders: string[] = []
 process.on('exit', () => {
@@ -39,14 +45,14 @@ export function storeIn(folder: string): readonly string[] {
 
 /** Flags that put a gateway, and any other one, on a new store of the kind that is tested; not in memory. */
 export async function makeStore(): Promise<readonly string[]> {
-  return storeKind === 'postgres' ? ['--store', await makeSchema()] : storeIn(makeStoreFolder())
+  return isShared ? ['--store', await makeSharedStore()] : storeIn(makeStoreFolder())
 }
 
 /**
  * On LMDB nobody waits for a lease whose owner is gone: an hour shows that. Elsewhere its end, and the grace of two
  * seconds after it, are waited for.
  */
-export const takeoverLease = storeKind === 'postgres' ? '1s' : '1h'
+export const takeoverLease = isShared ? '1s' : '1h'
 
 /** A gateway in a process of its own; or two that are one to who calls. */
 export interface Gateway extends Program {
@@ -56,7 +62,7 @@ export interface Gateway extends Program {
 
 /**
  * Starts a gateway before `upstream`, or several (`NAME=URL`), or the built-in ones alone, on ports that the system picks.
- * On PostgreSQL, unless the flags name a store: two on one store, of which each gets every other connection.
+ * Where `isShared`, unless the flags name a store: two on one store, of which each gets every other connection.
  */
 export async function startGateway(
   upstream: string | readonly string[],
@@ -65,7 +71,7 @@ export async function startGateway(
   wrapper: readonly string[] = [],
 ): Promise<Gateway> {
   const namesStore = flags.includes('--store') || environment.RETRYSAFE_STORE !== undefined
-  if (namesStore || storeKind !== 'postgres') return startOneGateway(upstream, flags, environment, wrapper)
+  if (namesStore || !isShared) return startOneGateway(upstream, flags, environment, wrapper)
   const all = [...(await makeStore()), ...flags]
   const start = (): Promise<Gateway> => startOneGateway(upstream, all, environment, wrapper)
   return joinPair(await Promise.all([start(), start()]))
@@ -128,10 +134,27 @@ function takeTurns(urls: readonly string[]): Place {
   }
 }
 
-async function makeSchema(): Promise<string> {
-  schemas += 1
-  const url = new URL(database)
-  url.searchParams.set('schema', `store_${schemas}`)
+/** The server that all shared stores of this file are on. */
+async function providePlace(): Promise<string> {
+  switch (storeKind) {
+    case 'postgres':
+      return provideDatabase()
+    case 'redis':
+      return provideRedis()
+    case 'redis-cluster':
+      return `${(await startRedisCluster()).url}?prefix=test`
+    case 'lmdb':
+    case 'memory':
+      return ''
+  }
+}
+
+async function makeSharedStore(): Promise<string> {
+  stores += 1
+  // What `URL` cannot read: a cluster's has several hosts.
+  if (storeKind !== 'postgres') return place.replace(/prefix=[^&]+/, `$&:${stores}`)
+  const url = new URL(place)
+  url.searchParams.set('schema', `store_${stores}`)
   await migrate({ url: url.href })
   return url.href
 }

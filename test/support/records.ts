@@ -1,7 +1,7 @@
 import { expect, vi } from 'vitest'
 import type { RecordView } from '../../packages/retrysafe/src/engine/record.ts'
 import { graceMs } from '../../packages/retrysafe/src/engine/store.ts'
-import { storeKind } from './gateway.ts'
+import { isShared } from './gateway.ts'
 
 /** The records of a gateway, newest state, as its admin API shows them. */
 export async function listRecords(admin: string, query = ''): Promise<readonly RecordView[]> {
@@ -26,7 +26,7 @@ export async function stateOf(admin: string, key: string): Promise<string> {
 
 /** Until whoever runs can be taken over: lease and grace are over, where the store does not see sooner that it is gone. */
 export async function waitForLapse(admin: string): Promise<void> {
-  if (storeKind !== 'postgres') return
+  if (!isShared) return
   const look = async (): Promise<void> => {
     const running = await listRecords(admin, '?state=running&limit=1000')
     const leasesLeftMs = running.map(record => record.leaseLeftMs ?? 0)

@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import type { ChatCompletionChunk } from 'openai/resources/chat/completions'
-import { storeKind } from './gateway.ts'
+import { isShared } from './gateway.ts'
 
 export interface ClientTerms {
   readonly apiKey?: string
@@ -11,7 +11,7 @@ export interface ClientTerms {
 
 /** The real SDK, pointed at a gateway or straight at a sandbox. Where two gateways take turns, each call is a connection. */
 export function openAi(url: string, terms: ClientTerms = {}): OpenAI {
-  const defaultHeaders = storeKind === 'postgres' ? { Connection: 'close' } : {}
+  const defaultHeaders = isShared ? { Connection: 'close' } : {}
   return new OpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-test', maxRetries: 0, defaultHeaders, ...terms })
 }
 

@@ -5,6 +5,7 @@ import { openEngine } from 'retrysafe/internal/engine/engine'
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import { openStore } from 'retrysafe/internal/stores/open'
+import { isRedisUrl } from 'retrysafe/internal/stores/redis/store-url'
 import { createAdmin } from './admin/server.ts'
 import { type GatewayConfig, isLoopback } from './config/config.ts'
 import { urlHost } from './config/flags.ts'
@@ -31,8 +32,9 @@ export interface Gateway {
  */
 export async function startGateway(config: GatewayConfig, log: (message: string) => void): Promise<Gateway> {
   checkAdmin(config)
+  checkResults(config)
   const trust = trustAlso(config.upstreamCertificates)
-  const store = await openStore(config.store).catch(named('--store'))
+  const store = await openStore(config.store, { warn: log }).catch(named('--store'))
   const storeWatch = new StoreWatch(store, { policy: config.onStoreError, surroundings: processSurroundings, log })
   const engine = await openEngine({
     store: storeWatch.store,
@@ -106,6 +108,15 @@ function checkAdmin({ adminHost, adminToken }: GatewayConfig): void {
     'CONFIG_INVALID',
     `--admin-host ${adminHost} is no loopback address: the admin listener needs an --admin-token there`,
   )
+}
+
+/** A string in Redis has at most 512 MB: 500 leave room for what stands before an answer. */
+const mostResultBytesOnRedis = 524_288_000
+
+/** A larger answer could never be recorded, and its outcome would be sent to the store for ever. */
+function checkResults({ store, maxResultBytes }: GatewayConfig): void {
+  if (!isRedisUrl(store.trim()) || maxResultBytes <= mostResultBytesOnRedis) return
+  throw new RetrysafeError('CONFIG_INVALID', '--max-result: a store in Redis keeps answers of 500mb at most; take less')
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -62,7 +62,7 @@ function pageOf(query: URLSearchParams): { limit: number; cursor?: string } {
     throw new AdminError(400, 'limit takes 1 to 1000')
   }
   const cursor = query.get('cursor')
-  if (cursor !== null && !/^[\w-]{1,200}$/.test(cursor)) throw new AdminError(400, 'cursor takes what a page gave')
+  if (cursor !== null && !/^[\w-]{1,1000}$/.test(cursor)) throw new AdminError(400, 'cursor takes what a page gave')
   return { limit: Number(limit), ...(cursor !== null && { cursor }) }
 }
 

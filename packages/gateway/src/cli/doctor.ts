@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { examineStore } from 'retrysafe/internal/stores/doctor'
 import type { Finding } from 'retrysafe/internal/stores/finding'
+import { endSoon } from './process.ts'
 
 interface DoctorFlags {
   readonly store?: string
@@ -31,6 +32,7 @@ async function run(command: Command, { store, schema, json = false }: DoctorFlag
   const lines = json ? [JSON.stringify({ event: 'examined', ok: failed === 0, findings })] : textOf(findings)
   process.stdout.write(`${lines.join('\n')}\n`)
   if (failed > 0) process.exitCode = 1
+  endSoon()
 }
 
 function textOf(findings: readonly Finding[]): string[] {

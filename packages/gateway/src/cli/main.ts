@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addDoctorCommand } from './doctor.ts'
 import { addMigrateCommand } from './migrate.ts'
+import { endSoon } from './process.ts'
 import { addSandboxCommand } from './sandbox.ts'
 import { addServeCommand } from './serve.ts'
 
@@ -27,15 +28,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-const lingerMs = 300
-
 /** One line that says what happened, and exit 1; wrong configuration is wrong usage, exit 2. */
 function fail(error: unknown): void {
   const invalid = error instanceof Error && Reflect.get(error, 'code') === 'CONFIG_INVALID'
   process.stderr.write(`retrysafe: ${oneLine(explain(error))}\n`)
   process.exitCode = invalid ? 2 : 1
-  // Nothing is waited for: a driver that failed may leave a connection open (pg, when the server wants a password).
-  setTimeout(() => process.exit(), lingerMs).unref()
+  endSoon()
 }
 
 function explain(error: unknown): string {

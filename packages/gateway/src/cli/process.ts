@@ -8,3 +8,10 @@ export function endWithParent(end: () => void): void {
   if (process.send === undefined) return
   process.on('disconnect', end)
 }
+
+const lingerMs = 300
+
+/** Nothing is waited for: a driver that failed may leave a connection open (pg, when the server wants a password). */
+export function endSoon(): void {
+  setTimeout(() => process.exit(), lingerMs).unref()
+}

@@ -1,3 +1,4 @@
+import { RetrysafeError } from '../../engine/errors.ts'
 import type { RecordState, RecordView, StoreKey, Token } from '../../engine/record.ts'
 import type { ClaimAnswer, ClaimTerms, ReadAnswer } from '../../engine/store.ts'
 import type { RedisArgument } from './link.ts'
@@ -52,9 +53,16 @@ export function restoreArguments(token: Token, { terms, attempt }: LiveAttempt):
   return [...tokenArguments(token), ...all.map(argument => argument ?? '')]
 }
 
+/** Of JSON; three bytes each at most. */
+const mostLabel = 16_384
+
 /** Without names: there are as many labels as records. */
 function labelText({ key, operation, tenant, method, path }: RecordView['label']): string {
-  return JSON.stringify([key ?? 0, operation, tenant, method ?? 0, path ?? 0])
+  const text = JSON.stringify([key ?? 0, operation, tenant, method ?? 0, path ?? 0])
+  // The header counts to 65,535.
+  if (text.length > mostLabel)
+    throw new RetrysafeError('REQUEST_INVALID', `a record's label takes at most ${mostLabel} characters in Redis`)
+  return text
 }
 
 function labelOf(text: string): RecordView['label'] {

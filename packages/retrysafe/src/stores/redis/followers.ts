@@ -20,7 +20,9 @@ interface Followed {
   /** When its mark is due, on the process's clock. */
   markAtMs: number
   isHeard: boolean
+  /** Until it looks again, and until it asks for its channel again. */
   timer: Timer | undefined
+  listening: Timer | undefined
 }
 
 export interface FollowerTerms {
@@ -62,14 +64,15 @@ export class Followers {
 
   close(): void {
     this.#isClosed = true
-    for (const { timer } of this.#followed.values()) timer?.cancel()
+    for (const followed of this.#followed.values()) cancelTimers(followed)
     this.#followed.clear()
     this.hints.close()
   }
 
   #follow(key: StoreKey): Followed {
     const markAtMs = Number.NEGATIVE_INFINITY
-    const followed: Followed = { key, count: 0, revision: undefined, markAtMs, isHeard: false, timer: undefined }
+    const timers = { timer: undefined, listening: undefined }
+    const followed: Followed = { key, count: 0, revision: undefined, markAtMs, isHeard: false, ...timers }
     this.#followed.set(key, followed)
     void this.#listen(followed)
     void this.#look(followed)
@@ -80,7 +83,7 @@ export class Followers {
     const { key } = followed
     if (this.#followed.get(key) !== followed) return
     this.#followed.delete(key)
-    followed.timer?.cancel()
+    cancelTimers(followed)
     this.#terms.server.link.unsubscribe(this.#terms.names.channel(key)).catch(() => {})
   }
 
@@ -92,8 +95,7 @@ export class Followers {
       followed.isHeard = true
     } catch {
       // No right to, or no way there just now: polling does the same, later.
-      if (this.#isFollowed(followed))
-        timers.after(againMs * 5, () => this.#isFollowed(followed) && void this.#listen(followed))
+      if (this.#isFollowed(followed)) followed.listening = timers.after(againMs * 5, () => void this.#listen(followed))
     }
     // Closed meanwhile: the one that followed again, if there is one, listens by itself.
     if (!this.#followed.has(key)) server.link.unsubscribe(names.channel(key)).catch(() => {})
@@ -134,6 +136,11 @@ export class Followers {
   #isFollowed(followed: Followed): boolean {
     return !this.#isClosed && this.#followed.get(followed.key) === followed
   }
+}
+
+function cancelTimers({ timer, listening }: Followed): void {
+  timer?.cancel()
+  listening?.cancel()
 }
 
 /** State and fence, the first two words of a revision. */

@@ -1,14 +1,13 @@
 import { RetrysafeError } from '../../engine/errors.ts'
-import { type LinkTerms, nodeName, type RedisArgument, type RedisLink, type RedisNode } from './link.ts'
+import { type Corkable, gatherWrites } from './gather.ts'
+import { type Emitter, type LinkTerms, nodeName, type RedisArgument, type RedisLink, type RedisNode } from './link.ts'
 import { whenReady } from './when-ready.ts'
 
 /** As much of `ioredis` as the store needs: its `Redis` and its `Cluster` fit as they are. */
-export interface IoredisClient {
+export interface IoredisClient extends Emitter {
   readonly status: string
   readonly isCluster: boolean
   readonly options: object
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
   callBuffer(command: string, args: (string | Buffer)[]): Promise<unknown>
   connect(): Promise<void>
   disconnect(reconnect?: boolean): void
@@ -19,11 +18,18 @@ interface Subscriber extends IoredisClient {
   sunsubscribe(channel: string): Promise<unknown>
 }
 interface Single extends Subscriber {
-  readonly options: { host?: string; port?: number; keyPrefix?: string }
+  /** Its socket, once there was one. */
+  readonly stream?: Corkable
+  readonly options: { host?: string; port?: number; keyPrefix?: string; enableAutoPipelining?: boolean }
   duplicate(options: object): Subscriber
 }
 interface Many extends Subscriber {
-  readonly options: { keyPrefix?: string; shardedSubscribers?: boolean; redisOptions?: { keyPrefix?: string } }
+  readonly options: {
+    keyPrefix?: string
+    enableAutoPipelining?: boolean
+    shardedSubscribers?: boolean
+    redisOptions?: { keyPrefix?: string }
+  }
   nodes(role: 'master'): Single[]
   duplicate(startupNodes: never[], options: object): Subscriber
 }
@@ -38,26 +44,40 @@ export function isIoredis(client: object): client is IoredisClient {
  * @param isOurs it was made here, and is ended here
  * @throws {RetrysafeError} `CONFIG_INVALID` for a client with a `keyPrefix`
  */
-export function linkIoredis(client: IoredisClient, isOurs: boolean, { troubled }: LinkTerms): RedisLink {
+export function linkIoredis(client: IoredisClient, isOurs: boolean, terms: LinkTerms): RedisLink {
   const many = client.isCluster ? (client as Many) : undefined
   const single = client as Single
   if (single.options.keyPrefix || many?.options.redisOptions?.keyPrefix)
     throw new RetrysafeError('CONFIG_INVALID', "the Redis store: use its own prefix instead of ioredis' keyPrefix")
+  const duplicate = (options: object): Subscriber => many?.duplicate([], options) ?? single.duplicate(options)
+  // Its automatic pipelines lose the name of the command in `callBuffer`: on a connection of our own they are off.
+  if (single.options.enableAutoPipelining)
+    return linkIoredis(duplicate({ enableAutoPipelining: false, lazyConnect: true }), true, terms)
+
+  const troubled = (error: unknown): void => terms.troubled(error as Error)
   client.on('error', troubled)
+  // Of a cluster's single connections, which go on to be made.
+  client.on('node error', troubled)
   const heard = new Map<string, () => void>()
+  const hear = (channel: unknown): void => heard.get(String(channel))?.()
+  // The library writes every command by itself.
+  const gather = gatherWrites(() => (many?.nodes('master') ?? [single]).map(({ stream }) => stream))
   let subscriber: Subscriber | undefined
+  let isOver = false
 
   function openSubscriber(): Subscriber {
-    const terms = { lazyConnect: false, enableOfflineQueue: true, maxRetriesPerRequest: null, autoResubscribe: true }
     const isReady = many?.options.shardedSubscribers === true
-    const opened =
-      many === undefined
-        ? single.duplicate(terms)
-        : isReady
-          ? many
-          : many.duplicate([], { lazyConnect: false, enableOfflineQueue: true, shardedSubscribers: true })
-    opened.on('error', () => {})
-    opened.on('smessage', (channel: string) => heard.get(channel)?.())
+    const opened = isReady
+      ? many
+      : duplicate({
+          lazyConnect: false,
+          enableOfflineQueue: true,
+          ...(many === undefined
+            ? { maxRetriesPerRequest: null, autoResubscribe: true }
+            : { shardedSubscribers: true }),
+        })
+    if (opened !== client) opened.on('error', () => {})
+    opened.on('smessage', hear)
     return opened
   }
 
@@ -66,11 +86,17 @@ export function linkIoredis(client: IoredisClient, isOurs: boolean, { troubled }
     connect: withinMs =>
       whenReady(
         client,
-        () => client.status === 'ready',
+        () => {
+          if (isOver) throw new Error('it was closed')
+          return client.status === 'ready'
+        },
         () => beginConnecting(client),
         withinMs,
       ),
-    send: (_key, [command, ...args]) => client.callBuffer(String(command), args),
+    send(_key, [command, ...args]) {
+      gather()
+      return client.callBuffer(String(command), args)
+    },
     async primaries(): Promise<RedisNode[]> {
       const nodes = many === undefined ? [single] : many.nodes('master')
       return nodes.map(node => ({
@@ -78,8 +104,8 @@ export function linkIoredis(client: IoredisClient, isOurs: boolean, { troubled }
         send: ([command, ...args]: readonly RedisArgument[]) => node.callBuffer(String(command), args),
       }))
     },
-    async subscribe(channel, hear) {
-      heard.set(channel, hear)
+    async subscribe(channel, hint) {
+      heard.set(channel, hint)
       subscriber ??= openSubscriber()
       await subscriber.ssubscribe(channel)
     },
@@ -88,20 +114,30 @@ export function linkIoredis(client: IoredisClient, isOurs: boolean, { troubled }
       await subscriber?.sunsubscribe(channel)
     },
     reset() {
-      if (isOurs) for (const node of many?.nodes('master') ?? [single]) node.disconnect(true)
+      if (isOurs) client.disconnect(true)
     },
     async close() {
-      heard.clear()
+      isOver = true
       client.off('error', troubled)
-      if (subscriber !== undefined && subscriber !== client) subscriber.disconnect()
-      if (!isOurs) return
-      // What it still says while it ends is nobody's any more.
-      client.on('error', () => {})
-      client.disconnect()
+      client.off('node error', troubled)
+      const channels = [...heard.keys()]
+      heard.clear()
+      subscriber?.off('smessage', hear)
+      if (isOurs) endQuietly(client)
+      if (subscriber === undefined) return
+      if (subscriber !== client) return endQuietly(subscriber)
+      if (!isOurs) for (const channel of channels) subscriber.sunsubscribe(channel).catch(() => {})
     },
   }
 }
 
-function beginConnecting(client: IoredisClient): void {
+/** It goes on to try when the first attempt has failed. */
+function beginConnecting(client: IoredisClient): undefined {
   if (client.status === 'wait' || client.status === 'end') client.connect().catch(() => {})
+}
+
+/** What it still says while it ends is nobody's any more. */
+function endQuietly(client: IoredisClient): void {
+  client.on('error', () => {})
+  client.disconnect()
 }

@@ -15,7 +15,7 @@ export interface RedisNode {
  */
 export interface RedisLink {
   readonly isCluster: boolean
-  /** Resolves when commands can be sent. Rejects with the reason; may be called again. */
+  /** Resolves when commands can be sent. Rejects with the reason, after `withinMs` at the latest; may be called again. */
   connect(withinMs: number): Promise<void>
   /** Texts come as Buffers, integers as numbers. `key` says which node of a cluster. */
   send(key: string, args: readonly RedisArgument[]): Promise<unknown>
@@ -23,14 +23,21 @@ export interface RedisLink {
   /** Hears a sharded channel on one connection for each node, and goes on hearing it after that broke. */
   subscribe(channel: string, hear: () => void): Promise<void>
   unsubscribe(channel: string): Promise<void>
-  /** Ends connections that fell silent, so that new ones are made. */
+  /** Makes all connections anew, if they are the store's own: whoever was there is silent, or has become a replica. */
   reset(): void
+  /** Ends what is the store's own. Of a client that is not, it takes its listeners and channels away. */
   close(): Promise<void>
 }
 
 export interface LinkTerms {
-  /** The connection, or an attempt to make one, failed. */
+  /** A connection, or an attempt to make one, failed. */
   troubled(error: Error): void
+}
+
+/** What both libraries' clients are. */
+export interface Emitter {
+  on(event: string, listener: (...args: unknown[]) => void): unknown
+  off(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 export function nodeName(options: { host?: string | undefined; port?: number | undefined } | undefined): string {

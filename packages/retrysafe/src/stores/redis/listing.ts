@@ -98,10 +98,14 @@ function startOf(node: RedisNode | undefined): Place {
 function readPlace(cursor: string): Place {
   const place = readJson(cursor)
   const { node, cursor: at, rest } = place
-  const isPlace =
-    typeof node === 'string' && typeof at === 'string' && /^(\d{1,20}|end)$/.test(at) && Array.isArray(rest)
+  const isPlace = typeof node === 'string' && typeof at === 'string' && isCursor(at) && Array.isArray(rest)
   if (isPlace && rest.every(name => typeof name === 'string')) return { node, cursor: at, rest }
   throw wrongCursor()
+}
+
+/** 64 bits, as SCAN has them. */
+function isCursor(at: string): boolean {
+  return at === 'end' || (/^\d{1,20}$/.test(at) && BigInt(at) < 1n << 64n)
 }
 
 function readJson(cursor: string): Record<string, unknown> {
@@ -124,6 +128,8 @@ export class UnknownIndex {
   readonly #server: Server
   readonly #names: Names
   readonly #get: Get
+  /** Where the next sweep goes on: the names at the beginning may be right for a month. */
+  #sweptTo: string | undefined
 
   constructor(server: Server, names: Names, get: Get) {
     this.#server = server
@@ -151,9 +157,10 @@ export class UnknownIndex {
     return { records, cursor: Buffer.from(JSON.stringify([last[1], last[0]])).toString('base64url') }
   }
 
-  /** Looks at the oldest names, and takes away those that mean nothing any more. */
+  /** Looks at so many names, each time at the next ones, and takes away those that mean nothing any more. */
   async sweep(limit: number): Promise<void> {
-    await this.page({ limit })
+    const from = this.#sweptTo
+    this.#sweptTo = (await this.page({ limit, ...(from !== undefined && { cursor: from }) })).cursor
   }
 
   async #look(key: StoreKey): Promise<RecordView | undefined> {

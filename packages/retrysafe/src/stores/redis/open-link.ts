@@ -6,14 +6,18 @@ import { isNodeRedis, linkNodeRedis, type NodeRedisClient } from './node-redis-l
 import type { Settings } from './settings.ts'
 import type { StoreUrl } from './store-url.ts'
 
-interface Ioredis {
+/** What the package `ioredis` gives. */
+export interface Ioredis {
   readonly Redis: new (options: object) => IoredisClient
   readonly Cluster: new (nodes: readonly object[], options: object) => IoredisClient
 }
-interface NodeRedis {
+/** What the package `redis` gives. */
+export interface NodeRedis {
   createClient(options: object): NodeRedisClient
   createCluster(options: object): NodeRedisClient
 }
+
+const need = 'the Redis store'
 
 /**
  * The way to the server that the settings name. No connection is made yet.
@@ -22,23 +26,24 @@ interface NodeRedis {
  */
 export function openLink({ url, client, library, timeoutMs }: Settings, terms: LinkTerms): RedisLink {
   if (client !== undefined) {
-    if (isIoredis(client)) return linkIoredis(client, false, terms)
-    if (isNodeRedis(client)) return linkNodeRedis(client, false, terms)
+    const given = Object(client) as object
+    if (isIoredis(given)) return linkIoredis(given, false, terms)
+    if (isNodeRedis(given)) return linkNodeRedis(given, false, terms)
     throw new RetrysafeError('CONFIG_INVALID', 'the Redis store: client takes one of ioredis 5.4 or redis 5, or newer')
   }
   if (url === undefined) throw new RetrysafeError('CONFIG_INVALID', 'the Redis store: it takes a url or a client')
   return (library ?? installedLibrary()) === 'ioredis'
-    ? linkIoredis(openIoredis(url, timeoutMs), true, terms)
-    : linkNodeRedis(openNodeRedis(url, timeoutMs), true, terms)
+    ? linkIoredis(openIoredis(requirePeer('ioredis', need) as Ioredis, url, timeoutMs), true, terms)
+    : linkNodeRedis(openNodeRedis(requirePeer('redis', need) as NodeRedis, url, timeoutMs), true, terms)
 }
 
 function installedLibrary(): 'ioredis' | 'redis' {
   try {
-    requirePeer('ioredis', 'the Redis store')
+    requirePeer('ioredis', need)
     return 'ioredis'
   } catch (missing) {
     try {
-      requirePeer('redis', 'the Redis store')
+      requirePeer('redis', need)
       return 'redis'
     } catch {
       throw missing
@@ -54,14 +59,15 @@ function pauseMs(times: number): number {
 }
 
 /** Nothing is kept for later: what cannot be sent fails at once, and the store decides whether it is sent again. */
-function openIoredis(url: StoreUrl, timeoutMs: number): IoredisClient {
-  const { Redis, Cluster } = requirePeer('ioredis', 'the Redis store') as Ioredis
+export function openIoredis({ Redis, Cluster }: Ioredis, url: StoreUrl, timeoutMs: number): IoredisClient {
   const connection = {
     ...credentialsOf(url),
     ...(url.tls !== undefined && { tls: url.tls }),
     connectTimeout: timeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    // For so long one that is ended waits for the other side, which may not be there any more.
+    disconnectTimeout: 100,
     connectionName: 'retrysafe',
   }
   const quiet = { lazyConnect: true, enableOfflineQueue: false }
@@ -73,8 +79,6 @@ function openIoredis(url: StoreUrl, timeoutMs: number): IoredisClient {
       ...node,
       ...(url.database !== undefined && { db: url.database }),
       retryStrategy: pauseMs,
-      // A primary that has become a replica: whoever is there now is found by connecting again.
-      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
     })
   }
   return new Cluster(url.nodes, {
@@ -83,6 +87,9 @@ function openIoredis(url: StoreUrl, timeoutMs: number): IoredisClient {
     shardedSubscribers: true,
     clusterRetryStrategy: pauseMs,
     slotsRefreshTimeout: timeoutMs,
+    // The store hears of it, and sends again.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
     scaleReads: 'master',
     // Certificates name hosts, not addresses.
     ...(url.tls !== undefined && {
@@ -91,8 +98,7 @@ function openIoredis(url: StoreUrl, timeoutMs: number): IoredisClient {
   })
 }
 
-function openNodeRedis(url: StoreUrl, timeoutMs: number): NodeRedisClient {
-  const { createClient, createCluster } = requirePeer('redis', 'the Redis store') as NodeRedis
+export function openNodeRedis(library: NodeRedis, url: StoreUrl, timeoutMs: number): NodeRedisClient {
   const socketOf = (node: { host: string; port: number } | undefined): object => ({
     ...node,
     ...(url.tls !== undefined && { tls: true, ...url.tls }),
@@ -103,12 +109,16 @@ function openNodeRedis(url: StoreUrl, timeoutMs: number): NodeRedisClient {
   if (!url.isCluster) {
     const [node] = url.nodes
     const database = url.database !== undefined && { database: url.database }
-    return createClient({ ...connection, ...database, socket: socketOf(node) })
+    return library.createClient({ ...connection, ...database, socket: socketOf(node) })
   }
-  return createCluster({
+  return library.createCluster({
     rootNodes: url.nodes.map(node => ({ socket: socketOf(node) })),
     defaults: { ...connection, socket: socketOf(undefined) },
     useReplicas: false,
+    // Else one node that is gone holds up everything, until it is back.
+    minimizeConnections: true,
+    // Version 5 does not know it: there a node that is gone is missed after the time of a step (`reset`).
+    topologyRefreshOnReconnectionAttemptStrategy: 500,
   })
 }
 

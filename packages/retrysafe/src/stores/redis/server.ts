@@ -3,7 +3,7 @@ import { pause, type Surroundings, within } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { scripts } from './embedded-lua.ts'
 import type { RedisArgument, RedisLink } from './link.ts'
-import { codeOf, isPassing, showsOutage, storeError } from './store-error.ts'
+import { codeOf, isPassing, showsOutage, silent, storeError } from './store-error.ts'
 
 export type ScriptName = keyof typeof scripts
 
@@ -21,6 +21,8 @@ export interface ServerTerms {
 
 const firstPauseMs = 10
 const lastPauseMs = 250
+/** Whoever hears nothing from the server for so long is not just about to connect again. */
+const outageMs = 500
 
 /**
  * Runs the scripts, one command a step. A step that could not be sent, or whose answer was lost, is sent again until its
@@ -34,11 +36,17 @@ export class Server {
   #isStarted = false
   #isClosed = false
   #outageAtMs: number | undefined
+  #renewedAtMs = Number.NEGATIVE_INFINITY
+  /** What the client said last of its connections, since an answer came. */
+  #trouble: Error | undefined
 
   /** @param openLink makes the way to the server, and is told whom to tell of its troubles */
   constructor(openLink: (troubled: (error: Error) => void) => RedisLink, terms: ServerTerms) {
     this.#terms = terms
-    this.#link = openLink(error => this.#look(error))
+    this.#link = openLink(error => {
+      this.#trouble = error
+      this.#look(error)
+    })
     const entries = Object.entries(scripts) as [ScriptName, string][]
     this.#scripts = new Map(entries.map(([name, text]) => [name, { text, sha1: sha1Of(text) }]))
   }
@@ -57,13 +65,18 @@ export class Server {
    * Makes one step, which must be safe to make twice.
    *
    * @param keys all of one slot
+   * @param args or what they are whenever it is sent: what has been seen meanwhile belongs to them
    * @throws {RetrysafeError} `STORE_UNAVAILABLE`, `STORE_FULL`, `STORE_INCOMPATIBLE`, `CONFIG_INVALID`
    */
-  async run(name: ScriptName, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+  async run(
+    name: ScriptName,
+    keys: readonly string[],
+    args: readonly RedisArgument[] | (() => readonly RedisArgument[]),
+  ): Promise<unknown> {
     const key = keys[0] ?? ''
     const script = this.#scripts.get(name) as Script
-    const tail = [String(keys.length), ...keys, ...args]
     return this.insist(async () => {
+      const tail = [String(keys.length), ...keys, ...(typeof args === 'function' ? args() : args)]
       try {
         return await this.#link.send(key, ['EVALSHA', script.sha1, ...tail])
       } catch (error) {
@@ -76,16 +89,20 @@ export class Server {
   /** Does `work` until it succeeds, its error is one that stays, or the time is over. */
   async insist<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     const { clock, timers, random } = this.#terms.surroundings
-    const untilMs = clock.monotonicMs() + this.#terms.timeoutMs
+    const beganAtMs = clock.monotonicMs()
+    const leftMs = (): number => beganAtMs + this.#terms.timeoutMs - clock.monotonicMs()
+    let isHeard = false
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, lastPauseMs)) {
       try {
-        if (!this.#isStarted) await this.#start()
         this.#mustBeOpen()
-        return await this.#inTime(work(), untilMs - clock.monotonicMs())
+        return await this.#inTime(this.#isStarted ? work() : this.#start().then(work), leftMs())
       } catch (error) {
         this.#look(error)
-        const leftMs = untilMs - clock.monotonicMs()
-        if (!isPassing(error) || leftMs <= pauseMs || this.#isClosed) throw storeError(error)
+        isHeard ||= codeOf(error) !== ''
+        const isOver = leftMs() <= pauseMs
+        if (!isHeard && (isOver || clock.monotonicMs() - beganAtMs >= outageMs)) this.#noteOutage()
+        if (codeOf(error) === 'READONLY' || (isOver && !isHeard)) this.#renewLink(beganAtMs)
+        if (isOver || this.#isClosed || !isPassing(error)) throw storeError(error)
       }
       await pause(timers, pauseMs * (0.5 + random.unit() / 2))
     }
@@ -120,28 +137,39 @@ export class Server {
   }
 
   async #startOnce(): Promise<void> {
-    await this.#link.connect(this.#terms.timeoutMs)
-    await this.#inTime(this.#terms.check(this.#link), this.#terms.timeoutMs)
-    await this.#inTime(this.#loadScripts(), this.#terms.timeoutMs)
+    const { timeoutMs } = this.#terms
+    await this.#link.connect(timeoutMs)
+    await this.#inTime(this.#terms.check(this.#link), timeoutMs)
+    await this.#inTime(this.#loadScripts(), timeoutMs)
   }
 
   async #inTime<Answer>(work: Promise<Answer>, maxMs: number): Promise<Answer> {
-    const silence: unique symbol = Symbol()
-    const answer = await within<Answer | typeof silence>(
-      work.then(value => (value === undefined ? silence : value)),
-      this.#terms.surroundings.timers,
+    const { timers } = this.#terms.surroundings
+    const answered = await within(
+      work.then(answer => ({ answer })),
+      timers,
       Math.max(1, maxMs),
     )
-    if (answer === silence) return undefined as Answer
-    if (answer !== undefined) return answer
-    // Nothing came at all: whatever is at the other end, this connection may be dead.
-    this.#outageAtMs = this.#terms.surroundings.clock.monotonicMs()
+    if (answered !== undefined) {
+      this.#trouble = undefined
+      return answered.answer
+    }
+    throw this.#trouble ?? silent(this.#terms.timeoutMs)
+  }
+
+  /** Whoever is at the other end said nothing in all of a step's time, or takes no writes: once for all that see it. */
+  #renewLink(sinceMs: number): void {
+    if (this.#isClosed || this.#renewedAtMs > sinceMs) return
+    this.#renewedAtMs = this.#terms.surroundings.clock.monotonicMs()
     this.#link.reset()
-    throw new RetrysafeError('STORE_UNAVAILABLE', `Redis gave no answer within ${this.#terms.timeoutMs} ms`)
   }
 
   #look(error: unknown): void {
-    if (showsOutage(error)) this.#outageAtMs = this.#terms.surroundings.clock.monotonicMs()
+    if (showsOutage(error)) this.#noteOutage()
+  }
+
+  #noteOutage(): void {
+    this.#outageAtMs = this.#terms.surroundings.clock.monotonicMs()
   }
 
   #mustBeOpen(): void {

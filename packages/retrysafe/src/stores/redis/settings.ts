@@ -13,7 +13,10 @@ export interface RedisStoreOptions {
   readonly client?: IoredisClient | NodeRedisClient
   /** Which library opens the URL. Default: `ioredis` if it is installed, else `redis`. */
   readonly library?: 'ioredis' | 'redis'
-  /** All keys of this store begin with it; 1 to 64 letters, digits, `_`, `-`, `.` or `:`. Default: `rs`. */
+  /**
+   * All keys of this store begin with it; 1 to 64 letters, digits, `_`, `-`, `.` or `:`, and no `:c`, `:m` or `:o` at its
+   * end. Default: `rs`.
+   */
   readonly prefix?: string
   /** How long a step may take, its repetitions included, in ms; 100 to 600_000. Default: 5_000. */
   readonly timeoutMs?: number
@@ -41,6 +44,8 @@ export function readSettings(options: RedisStoreOptions): Settings {
   const said = url === undefined ? undefined : readStoreUrl(url)
   const prefix = options.prefix ?? said?.prefix ?? 'rs'
   if (!/^[\w.:-]{1,64}$/.test(prefix)) throw invalid('a prefix takes 1 to 64 letters, digits, _, -, . and :')
+  // Its records would be counters, values or pairs of the store whose prefix is what stands before that.
+  if (/:[cmo]$/.test(prefix)) throw invalid('a prefix must not end in :c, :m or :o')
   const timeoutMs = options.timeoutMs ?? said?.timeoutMs ?? 5_000
   if (!Number.isInteger(timeoutMs) || timeoutMs < 100 || timeoutMs > 600_000)
     throw invalid(`timeoutMs takes a whole number from 100 to 600000, not ${timeoutMs}`)

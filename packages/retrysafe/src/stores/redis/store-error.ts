@@ -1,5 +1,5 @@
 import { RetrysafeError } from '../../engine/errors.ts'
-import { reasonOf } from './when-ready.ts'
+import { isRefusal, reasonOf } from './when-ready.ts'
 
 /** What the server answers with, such as NOSCRIPT or OOM; empty for an error on the way to it. */
 export function codeOf(error: unknown): string {
@@ -22,7 +22,7 @@ const passing = new Set([
 
 /** Worth sending again: the step was not made, or it is not known. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof RetrysafeError) return false
+  if (error instanceof RetrysafeError || isRefusal(reasonOf(Object(error) as Error))) return false
   const code = codeOf(error)
   return code === '' || passing.has(code)
 }
@@ -44,8 +44,9 @@ export function storeError(error: unknown): RetrysafeError {
   switch (codeOf(error)) {
     case 'OOM':
       return make('STORE_FULL', `is full (${said}): raise maxmemory, or shorten the retention`)
-    case 'WRONGPASS':
     case 'NOAUTH':
+      return make('STORE_UNAVAILABLE', "wants a password: put it into the store's URL")
+    case 'WRONGPASS':
       return make('STORE_UNAVAILABLE', `refuses the user or its password (${said}): look at the store's URL`)
     case 'NOPERM':
       return make('STORE_UNAVAILABLE', `gives this user too few rights (${said}): ${rightsCure('PREFIX')}`)
@@ -62,11 +63,25 @@ export function storeError(error: unknown): RetrysafeError {
     return make('STORE_INCOMPATIBLE', 'holds records of another version of Retrysafe: use that, or another prefix')
   if (/cluster support disabled/i.test(said)) return singleInstead()
   if (codeOf(error) === 'MOVED') return clusterInstead()
-  const advice =
-    isPassing(error) && codeOf(error) === ''
-      ? "start it, or correct host and port in the store's URL"
-      : 'try again later'
+  if (/DB index is out of range/i.test(said))
+    return make('STORE_UNAVAILABLE', "has no database of that number: name another in the store's URL")
+  const advice = codeOf(error) === '' ? adviceOf(said) : 'try again later'
   return make('STORE_UNAVAILABLE', `is out of reach: ${said}; ${advice}`)
+}
+
+/** Nothing came for as long as a step may take, in ms. */
+export function silent(timeoutMs: number): RetrysafeError {
+  const message = `Redis gave no answer within ${timeoutMs} ms`
+  return new RetrysafeError('STORE_UNAVAILABLE', `${message}: see how busy it is, or correct ${place}`)
+}
+
+const place = "host, port and TLS (rediss:// or redis://) in the store's URL"
+
+function adviceOf(said: string): string {
+  if (/certificate/i.test(said)) return "name its authority by ca=FILE in the store's URL"
+  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/.test(said))
+    return "start it, or correct host and port in the store's URL"
+  return `start it, or correct ${place}`
 }
 
 /** A client of a cluster has come to a server that is none. */
@@ -89,5 +104,7 @@ export function rightsCure(prefix: string): string {
 function messageOf(error: unknown): string {
   const inner = typeof error === 'object' && error !== null ? reasonOf(error as Error) : error
   const text = inner instanceof Error ? inner.message || String(Reflect.get(inner, 'code') ?? '') : String(inner)
+  // ioredis' cluster keeps what happened to itself.
+  if (text === 'Connection is closed.') return 'no connection could be made'
   return text.split('\n')[0]?.slice(0, 300) ?? ''
 }

@@ -35,8 +35,8 @@ export function isRedisUrl(text: string): boolean {
  */
 export function readStoreUrl(text: string): StoreUrl {
   const parts = form.exec(text.trim())?.groups
-  if (parts === undefined)
-    throw invalid('it takes redis://user:password@host:6379/0 or redis+cluster://host:port,host:port')
+  // A password with such letters as they are ends up anywhere behind the host.
+  if (parts === undefined || parts.path?.includes('@')) throw formless()
   const scheme = (parts.scheme ?? '').toLowerCase()
   const isCluster = scheme.endsWith('+cluster')
   const parameters = readParameters(parts.query ?? '')
@@ -73,6 +73,7 @@ const known = ['prefix', 'timeout', 'client', 'evicting', 'ca', 'cert', 'key']
 function readParameters(query: string): Map<string, string> {
   const parameters = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name) && `${name}${value}`.includes('@')) throw formless()
     if (!known.includes(name)) throw invalid(`does not know ${name.slice(0, 40)}; it takes ${known.join(', ')}`)
     if (parameters.has(name)) throw invalid(`${name} is given twice`)
     parameters.set(name, value)
@@ -103,6 +104,7 @@ function readTls(isOn: boolean, parameters: Map<string, string>): StoreUrl['tls'
     if (files.length > 0) throw invalid(`${files.join(', ')}: only with TLS, rediss://`)
     return undefined
   }
+  if (parameters.has('cert') !== parameters.has('key')) throw invalid('cert and key go together')
   return Object.fromEntries(files.map(name => [name, readFile(name, parameters.get(name) ?? '')]))
 }
 
@@ -126,6 +128,11 @@ function decode(text: string | undefined): string | undefined {
   } catch {
     throw invalid('a % in it is to be written %25')
   }
+}
+
+function formless(): RetrysafeError {
+  const forms = 'redis://user:password@host:6379/0 or redis+cluster://host:port,host:port'
+  return invalid(`it takes ${forms}, with %40 %2F %3F %23 for @ / ? # in a password`)
 }
 
 function invalid(reason: string): RetrysafeError {

@@ -24,7 +24,7 @@ import {
   viewOf,
 } from './answers.ts'
 import { Followers } from './followers.ts'
-import type { LinkTerms, RedisLink } from './link.ts'
+import type { LinkTerms, RedisArgument, RedisLink } from './link.ts'
 import { listRecords, UnknownIndex } from './listing.ts'
 import { LiveAttempts } from './live-attempts.ts'
 import { Names } from './names.ts'
@@ -70,11 +70,10 @@ export function openRedisStore(
   async function claim(terms: ClaimTerms): Promise<ClaimAnswer> {
     const key = names.record(terms.key)
     const args = claimArguments(terms)
-    const ask = async (isListed: '0' | '1') =>
-      claimAnswer(
-        new Reply(await server.run('claim', [key], [...args, String(lastFence), String(server.calmMs), isListed])),
-        terms.owner,
-      )
+    const ask = async (isListed: '0' | '1') => {
+      const now = (): RedisArgument[] => [...args, String(lastFence), String(server.calmMs), isListed]
+      return claimAnswer(new Reply(await server.run('claim', [key], now)), terms.owner)
+    }
     let answer = await ask('0')
     if (answer.kind === 'list') {
       await unknowns.add(terms.key)
@@ -85,7 +84,7 @@ export function openRedisStore(
         throw new RetrysafeError('STORE_UNAVAILABLE', 'Redis: the record could not be listed as unknown; try again')
       case 'acquired':
         lastFence = Math.max(lastFence, answer.token.fence)
-        live.begun(terms, answer.token, answer.attempt)
+        live.begun(terms, answer)
         followers.hints.tell(terms.key)
         return answer
       case 'unknown':
@@ -119,17 +118,29 @@ export function openRedisStore(
 
   async function release(key: StoreKey, token: Token, terms: ReleaseTerms): Promise<ReleaseAnswer> {
     const { end, cooldownMs, canonical } = terms
+    const attempt = live.find(key, token)
+    // Before it is sent: a renewal that comes to the server behind it must not bring back what it removed.
+    live.ended(key, token)
     const args = [...tokenArguments(token), end, String(Math.ceil(cooldownMs)), fingerprintArgument(canonical)]
     const ask = async (isListed: '0' | '1') =>
       String(await server.run('release', [names.record(key)], [...args, isListed]))
-    let answer = await ask('0')
-    if (answer === 'list') {
-      await unknowns.add(key)
-      answer = await ask('1')
+    try {
+      let answer = await ask('0')
+      // Forgotten. Of what is free nothing would stay; anything else counts, or must not run again.
+      if (answer === 'absent' && attempt !== undefined && end !== 'free') {
+        await server.run('restore', [names.record(key)], restoreArguments(token, attempt))
+        answer = await ask('0')
+      }
+      if (answer === 'list') {
+        await unknowns.add(key)
+        answer = await ask('1')
+      }
+      followers.hints.tell(key)
+      return answer === 'lost' ? 'lost' : 'ok'
+    } catch (error) {
+      if (attempt !== undefined) live.goesOn(token, attempt)
+      throw error
     }
-    live.ended(key, token)
-    followers.hints.tell(key)
-    return answer as ReleaseAnswer
   }
 
   async function get(key: StoreKey): Promise<RecordView | undefined> {
@@ -156,6 +167,7 @@ export function openRedisStore(
       ]
       const [reply] = await insist(key, token, () => server.run('renew', [names.record(key)], args))
       if (reply.text(0) !== 'k') return { kind: 'lost' }
+      live.told(key, token, canonical)
       if (canonical !== undefined) followers.hints.tell(key)
       const followed = reply.number(2) === 1 || followers.hints.isFollowed(key)
       return { kind: 'ok', cancelled: reply.number(1) === 1, followed }
@@ -166,6 +178,7 @@ export function openRedisStore(
       const [reply] = await insist(key, token, () => server.run('append', [names.record(key)], args))
       switch (reply.text(0)) {
         case 'k': {
+          live.told(key, token, piece.canonical)
           followers.hints.tell(key)
           const followed = reply.number(2) === 1 || followers.hints.isFollowed(key)
           return { kind: 'ok', lengthBytes: reply.number(1), followed }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { judgeClock } from '../../../src/stores/postgres/doctor/clock-check.ts'
+import { judgeClock } from '../../../src/stores/clock-check.ts'
 import { judgePartitions } from '../../../src/stores/postgres/doctor/partition-check.ts'
 import { judgeConnections, judgeServer, type ServerFacts } from '../../../src/stores/postgres/doctor/server-checks.ts'
 import { judgeVacuum } from '../../../src/stores/postgres/doctor/vacuum-check.ts'

@@ -38,7 +38,7 @@ const texts = new Map(
 
 function inOurTime(text: string): string {
   return text
-    .replace("local time = redis.call('TIME')", `local time = { 0, ${ourTime} }`)
+    .replaceAll("local time = redis.call('TIME')", `local time = { 0, ${ourTime} }`)
     .replace("local info = redis.pcall('INFO', 'server')", "local info = 'uptime_in_seconds:1000000000'")
     .replaceAll("'PXAT', ends_at(r)", "'PX', '3600000'")
     .replaceAll(/redis\.call\('PEXPIREAT', (\w+), ends_at\(r\)\)/g, "redis.call('PEXPIRE', $1, '3600000')")

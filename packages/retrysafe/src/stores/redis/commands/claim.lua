@@ -14,11 +14,12 @@
 --   u  attempt                              unknown
 --   w  left_ms, fence                       cooling
 --   l                                       would become unknown: add it to the index and ask again
+--!include replay
 --!include record
 local raw, canonical, owner = ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, after_fence = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[9])
 local calm, is_listed = tonumber(ARGV[10]), ARGV[11] == '1'
-local r = load_record()
+local r = load_record(head)
 
 local function acquired()
   return { 'a', r.fence, r.attempt, r.sent and 1 or 0, r.may_fail and 1 or 0 }
@@ -64,7 +65,7 @@ local function give_up()
   return { 'u', r.attempt }
 end
 
-if r == nil or is_expired(r) then return begin() end
+if r == nil or is_expired(r, calm) then return begin() end
 if r.owner == owner then
   if r.state == 'r' then return acquired() end
   -- A claim that arrives again after its attempt has ended must not run a second time.
@@ -72,7 +73,7 @@ if r.owner == owner then
 end
 if r.state == 'p' then return begin() end
 
-local lapsed = r.state == 'r' and is_lapsed(r) and (calm < 0 or calm >= r.lease + grace_ms)
+local lapsed = r.state == 'r' and is_lapsed(r, calm)
 -- Another payload is another payload, unless nothing of the first one is left: no counted attempt and no step.
 local is_blank = r.state == 'o' and r.attempt == 0 and r.steps == 0
 if r.raw ~= raw and not is_blank then

@@ -4,12 +4,12 @@
 -- KEYS     the record
 -- ARGV     fence; owner; attempt_end: free, failed, broken, cancelled; cooldown_ms; canonical or empty; listed (1: the
 --          index of unknown records has this one)
--- Answers  ok, lost, list (would become unknown: add it to the index and ask again)
+-- Answers  ok, lost, absent (there is no record), list (would become unknown: add it to the index and ask again)
 --!include record
 --!include ends
 local r = load_record()
--- Released before, and deleted.
-if r == nil or is_expired(r) then return 'ok' end
+if r == nil then return 'absent' end
+if is_expired(r) then return 'ok' end
 if r.fence ~= tonumber(ARGV[1]) or r.owner ~= ARGV[2] then return 'lost' end
 if r.state ~= 'r' then return r.state == 'c' and 'lost' or 'ok' end
 local how, cooldown = ARGV[3], tonumber(ARGV[4])

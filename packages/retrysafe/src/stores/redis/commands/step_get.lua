@@ -7,7 +7,7 @@
 --!include record
 --!include step
 local r = load_record()
-if r == nil or is_expired(r) or r.steps == 0 then return {} end
-local s = load_step(ARGV[1])
+if r == nil or is_expired(r) then return {} end
+local s = load_step(r, ARGV[1])
 if s == nil or s.value == nil then return {} end
 return { s.value }

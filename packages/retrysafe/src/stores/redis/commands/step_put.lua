@@ -8,7 +8,7 @@
 --!include step
 local r = load_record()
 if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end
-local s = load_step(ARGV[3])
+local s = load_step(r, ARGV[3])
 if s == nil then return { 'l' } end
 if s.value == nil then
   s.value = ARGV[4]

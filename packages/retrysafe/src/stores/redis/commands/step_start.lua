@@ -9,8 +9,10 @@
 local fence = tonumber(ARGV[1])
 local r = load_record()
 if not is_mine(r, fence, ARGV[2]) or r.state ~= 'r' then return { 'l' } end
-local s = load_step(ARGV[3])
+local s = load_step(r, ARGV[3])
 if s == nil then
+  -- Asked first: after a DEL a full server would take the step.
+  if r.steps == 0 and redis.call('EXISTS', KEYS[2]) == 1 then redis.call('DEL', KEYS[2]) end
   put_step(ARGV[3], { fence = fence, attempt = 1, input = ARGV[4] })
   r.steps = r.steps + 1
   put_header(r, '')

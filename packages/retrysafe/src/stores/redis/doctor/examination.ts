@@ -1,5 +1,4 @@
 import { within } from '../../../engine/clock.ts'
-import { RetrysafeError } from '../../../engine/errors.ts'
 import { processSurroundings } from '../../../engine/surroundings.ts'
 import { examineClock } from '../../clock-check.ts'
 import { doubtful, type Finding, wrong } from '../../finding.ts'
@@ -9,10 +8,10 @@ import { openLink } from '../open-link.ts'
 import { isNewEnough } from '../server-info.ts'
 import { readSettings, type Settings } from '../settings.ts'
 import { mustBeAsSaid } from '../startup-check.ts'
-import { rightsCure, storeError } from '../store-error.ts'
+import { rightsCure, silent, storeError } from '../store-error.ts'
 import { examineCluster } from './cluster-check.ts'
 import { examineMemory } from './memory-check.ts'
-import { mergeFindings } from './merging.ts'
+import { mergeFindings, type NodeFindings } from './merging.ts'
 import { readFacts, type Send } from './node-facts.ts'
 import { examineRights } from './rights-check.ts'
 import { judgeServer, judgeVersion } from './server-checks.ts'
@@ -31,7 +30,7 @@ export async function examineRedis(url: string): Promise<Finding[]> {
   const settings = readSettings({ url, warn: () => {} })
   const link = openLink(settings, { troubled: () => {} })
   try {
-    await inTime(link.connect(settings.timeoutMs), settings.timeoutMs)
+    await link.connect(settings.timeoutMs)
     return await examine(link, settings)
   } catch (error) {
     const told = storeError(error)
@@ -44,31 +43,36 @@ export async function examineRedis(url: string): Promise<Finding[]> {
 
 async function examine(link: RedisLink, settings: Settings): Promise<Finding[]> {
   const nodes = (await link.primaries()).map(node => impatient(node, settings.timeoutMs))
-  const all = await Promise.all(
-    nodes.map(async node => ({ node: node.name, findings: await examineNode(node, link.isCluster, settings) })),
-  )
-  return mergeFindings(all)
+  return mergeFindings(await Promise.all(nodes.map(node => examineNode(node, link.isCluster, settings))))
 }
 
-async function examineNode(node: RedisNode, isCluster: boolean, settings: Settings): Promise<Finding[]> {
-  const send: Send = args => node.send(args)
-  const { prefix, allowEviction } = settings
-  const { info, config } = await readFacts(node)
+/** Of a server that falls silent in the middle, what was found before stays. */
+async function examineNode(node: RedisNode, isCluster: boolean, settings: Settings): Promise<NodeFindings> {
   const findings: Finding[] = []
+  try {
+    await examineServer(args => node.send(args), isCluster, settings, findings)
+  } catch (error) {
+    findings.push(wrong('connection', storeError(error).message))
+  }
+  return { node: node.name, findings }
+}
+
+async function examineServer(send: Send, isCluster: boolean, settings: Settings, findings: Finding[]): Promise<void> {
+  const { prefix, allowEviction } = settings
+  const { info, config } = await readFacts(send)
   if (info === undefined) {
     const says = 'this user may not ask INFO: version, eviction, files, replicas and memory were not looked at'
     findings.push(doubtful('server', says, rightsCure(prefix)))
   } else {
     mustBeAsSaid(info, isCluster)
     findings.push(judgeVersion(info))
-    if (!isNewEnough(info.version)) return findings
+    if (!isNewEnough(info.version)) return
     findings.push(...judgeServer(info, config, allowEviction))
     findings.push(await examineMemory(send, new Names(prefix), info))
   }
   if (isCluster) findings.push(await examineCluster(send))
   findings.push(await examineRights(send, prefix))
   findings.push(await examineClock(() => readClockMs(send)))
-  return findings
 }
 
 async function readClockMs(send: Send): Promise<number> {
@@ -84,5 +88,5 @@ async function inTime<Answer>(work: Promise<Answer>, maxMs: number): Promise<Ans
   const told = work.then(answer => ({ answer }))
   const done = await within(told, processSurroundings.timers, maxMs)
   if (done !== undefined) return done.answer
-  throw new RetrysafeError('STORE_UNAVAILABLE', `Redis gave no answer within ${maxMs} ms`)
+  throw silent(maxMs)
 }

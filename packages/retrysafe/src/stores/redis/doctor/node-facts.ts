@@ -1,5 +1,5 @@
 import { RetrysafeError } from '../../../engine/errors.ts'
-import type { RedisArgument, RedisNode } from '../link.ts'
+import type { RedisArgument } from '../link.ts'
 import { readInfo, type ServerInfo } from '../server-info.ts'
 import { codeOf } from '../store-error.ts'
 
@@ -22,15 +22,15 @@ const asked = [
   'tcp-keepalive',
 ]
 
-export async function readFacts(node: RedisNode): Promise<NodeFacts> {
-  const info = await unlessRefused(async () => readInfo(String(await node.send(['INFO']))))
-  const config = await unlessRefused(() => readConfig(node))
+export async function readFacts(send: Send): Promise<NodeFacts> {
+  const info = await unlessRefused(async () => readInfo(String(await send(['INFO']))))
+  const config = await unlessRefused(() => readConfig(send))
   return { info, config }
 }
 
 /** One by one: a server older than 7.0 takes no more. */
-async function readConfig(node: RedisNode): Promise<ReadonlyMap<string, string>> {
-  const replies = await Promise.all(asked.map(name => node.send(['CONFIG', 'GET', name])))
+async function readConfig(send: Send): Promise<ReadonlyMap<string, string>> {
+  const replies = await Promise.all(asked.map(name => send(['CONFIG', 'GET', name])))
   return new Map(replies.flatMap(entriesOf))
 }
 

@@ -24,7 +24,7 @@ const sample = 'doctor' as StoreKey
 const polls = 'processes hear of each other later, by polling'
 const unchecked = 'nobody sees whether the server evicts or forgets records, nor how long it was away'
 
-/** Every command of the scripts, and those around them. */
+/** Every command of the scripts, and those around them. Some take several keys, so each argument is ours. */
 function rightsOf(names: Names): Right[] {
   const key = names.record(sample)
   const others = [names.steps(sample), names.pair(sample), names.meta(sample), names.unknown, ...names.counters(sample)]
@@ -35,7 +35,7 @@ function rightsOf(names: Names): Right[] {
   return [
     { command: ['EVALSHA', '0', '1', key] },
     { command: ['TIME'] },
-    ...[...inside].filter(name => !elsewhere.includes(name)).map(name => ({ command: [name, key, '0', '0'] })),
+    ...[...inside].filter(name => !elsewhere.includes(name)).map(name => ({ command: [name, key, key, key] })),
     ...others.map(other => ({ command: ['SET', other, ''] })),
     { command: ['INFO'], without: unchecked },
     { command: ['SCAN', '0'], without: 'records cannot be listed' },

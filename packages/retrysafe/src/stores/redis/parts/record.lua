@@ -9,13 +9,14 @@ local followed_at = 46
 local key = KEYS[1]
 local steps_key = key .. ':p'
 
-local function load_record()
-  local head = redis.call('GETRANGE', key, 0, 511)
+local function load_record(head)
+  head = head or redis.call('GETRANGE', key, 0, 511)
   if head == '' then return nil end
-  local r, version, flags = {}
-  version, r.size, r.state, flags, r.attempt, r.max_attempts, r.fence, r.lease_until, r.cooldown_until, r.expires_at,
+  -- Something else, or a record of another version.
+  if #head < 65 or string.byte(head) ~= 1 then error('RETRYSAFE_VERSION') end
+  local r, _, flags = {}
+  _, r.size, r.state, flags, r.attempt, r.max_attempts, r.fence, r.lease_until, r.cooldown_until, r.expires_at,
     r.claimed_at, r.completed_at, r.followed_until, r.lease, r.retention, r.steps = struct.unpack(header_layout, head)
-  if version ~= 1 then error('RETRYSAFE_VERSION') end
   if r.size > #head then head = redis.call('GETRANGE', key, 0, r.size - 1) end
   r.owner, r.raw, r.canonical, r.label = struct.unpack(names_layout, head, 65)
   r.sent = flags % 2 >= 1
@@ -32,9 +33,13 @@ local function pack_record(r)
     r.cooldown_until, r.expires_at, r.claimed_at, r.completed_at, r.followed_until, r.lease, r.retention, r.steps) .. names
 end
 
--- When Redis may drop the key: never while it counts, and never under a live lease.
+-- When Redis may drop the key: never while it counts, and never under a live lease. That of a running record may have
+-- lapsed in an outage (up to an hour), in which nobody could renew it. Where an older owner may still write, the key never
+-- goes sooner than it would have gone before: a new life with a shorter retention does not let that owner in again.
 local function ends_at(r)
-  return string.format('%.0f', r.state == 'r' and math.max(r.expires_at, r.lease_until + grace_ms) or r.expires_at)
+  local ends = r.state == 'r' and math.max(r.expires_at, r.lease_until + 3600000) or r.expires_at
+  if r.taken_over then ends = math.max(ends, redis.call('PEXPIRETIME', key)) end
+  return string.format('%.0f', ends)
 end
 
 -- Writes the record with `log` as its whole log.
@@ -64,13 +69,15 @@ local function up_ms()
   return seconds and (seconds - 1) * 1000 or math.huge
 end
 
--- The lease and the grace are over, and the owner could have renewed it: the server was there for as long as that.
-local function is_lapsed(r)
+-- The lease and the grace are over, and the owner could have renewed it: the server was there for as long as that, also as
+-- the caller saw it (`calm`: how long ago it last saw the server refuse or gone, -1: never; nil: it does not say).
+local function is_lapsed(r, calm)
   return r.lease_until + grace_ms <= now and up_ms() >= r.lease + grace_ms
+    and (calm == nil or calm < 0 or calm >= r.lease + grace_ms)
 end
 
-local function is_expired(r)
-  return r.expires_at <= now and (r.state ~= 'r' or is_lapsed(r))
+local function is_expired(r, calm)
+  return r.expires_at <= now and (r.state ~= 'r' or is_lapsed(r, calm))
 end
 
 -- The token decides every write; whether the lease has lapsed plays no part. What has expired is nobody's.

@@ -1,0 +1,75 @@
+import { graceMs } from '../../packages/retrysafe/src/engine/store.ts'
+import { checkHistory } from '../history/check-history.ts'
+import { eventually } from '../support/eventually.ts'
+import { machineMs } from '../support/process-figures.ts'
+import { killAll } from '../support/process-member.ts'
+import { heldBy, type WorkerCrew } from './worker-crew.ts'
+
+interface Taken {
+  readonly process: string
+  readonly key: string
+  readonly fence: number
+  readonly resumedAtMs: number
+}
+
+export interface StoppedVerdict {
+  /** Records that were taken over from processes that stood still. */
+  readonly taken: number
+  /** Their writes afterwards that were told `lost`. */
+  readonly lost: number
+  /** Those that began afterwards and were told anything else. */
+  readonly other: readonly unknown[]
+  readonly violations: readonly string[]
+}
+
+/** Four times: stops a process (SIGSTOP) for longer than its leases, takes what it held, and lets it go on. */
+export async function takeFromStopped(crew: WorkerCrew, leaseMs: number): Promise<StoppedVerdict> {
+  const taken: Taken[] = []
+  try {
+    for (let count = 0; count < 3; count++) crew.start()
+    const [by, ...victims] = crew.alive
+    if (by === undefined) throw new Error('nobody is there')
+    for (let round = 0; round < 4; round++) {
+      await crew.reach(crew.acknowledged + 100, 30_000)
+      const victim = victims[round % victims.length] ?? by
+      victim.member.stop()
+      const stoppedMs = machineMs()
+      await eventually(() => machineMs() - stoppedMs).toBeGreaterThan(leaseMs + graceMs)
+      const own: Omit<Taken, 'resumedAtMs'>[] = []
+      for (const { key, fence } of heldBy(crew.operationsOf(victim))) {
+        const owner = `taker of ${key} ${fence}`
+        const { kind } = await by.member.ask<{ kind: string }>('seize', { key, owner })
+        if (kind === 'acquired') own.push({ process: victim.member.name, key, fence })
+      }
+      victim.member.resume()
+      const resumedAtMs = machineMs()
+      taken.push(...own.map(one => ({ ...one, resumedAtMs })))
+    }
+    await crew.reach(crew.acknowledged + 100, 30_000)
+    await Promise.all(crew.alive.map(({ member }) => member.ask('finish')))
+  } finally {
+    await killAll(crew.lives.map(({ member }) => member))
+  }
+  return judge(crew, taken)
+}
+
+function judge(crew: WorkerCrew, taken: readonly Taken[]): StoppedVerdict {
+  const operations = crew.lives.flatMap(worker => crew.operationsOf(worker))
+  const resumedAtMs = new Map(taken.map(one => [`${one.process} ${one.key} ${one.fence}`, one.resumedAtMs]))
+  const late = operations.flatMap(({ process, key, call, invokedAtMs, returnedAtMs = 0, result }) => {
+    const atMs = 'fence' in call ? resumedAtMs.get(`${process} ${key} ${call.fence}`) : undefined
+    // Asked before the stop it may have been made before it, too; the history tells.
+    return atMs !== undefined && returnedAtMs > atMs ? [{ kind: result?.kind, isNew: invokedAtMs > atMs }] : []
+  })
+  const lost = late.filter(({ kind }) => kind === 'lost').length
+  console.log(
+    `zombies: 4 stops, ${taken.length} records taken over, ${late.length} writes answered later, ${lost} of them lost; ` +
+      `${operations.length} operations, ${crew.acknowledged} acknowledged`,
+  )
+  return {
+    taken: taken.length,
+    lost,
+    other: late.filter(({ kind, isNew }) => isNew && kind !== 'lost'),
+    violations: checkHistory({ operations, options: { leaseSlackMs: 1_000 } }).map(({ text }) => text),
+  }
+}
