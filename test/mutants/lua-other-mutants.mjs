@@ -29,11 +29,18 @@ export const luaOtherMutants = [
     by: 'tombstones live for as long as an outcome may come back',
   },
   {
-    name: 'a tombstone lives a day',
-    file: 'parts/ends.lua',
-    find: 'math.max(86400000, r.retention)',
-    replace: '86400000',
-    by: 'tombstones live for as long as an outcome may come back',
+    name: 'a shorter life lets an older owner in',
+    file: 'parts/record.lua',
+    find: "if r.taken_over then ends = math.max(ends, redis.call('PEXPIRETIME', key)) end",
+    replace: '',
+    by: 'a shorter life in a tombstone’s place does not let the older owner in',
+  },
+  {
+    name: 'steps outlive their record, and stay',
+    file: 'commands/step_start.lua',
+    find: "if r.steps == 0 and redis.call('EXISTS', KEYS[2]) == 1 then redis.call('DEL', KEYS[2]) end",
+    replace: '',
+    by: 'steps that an earlier life left behind are not the next one’s',
   },
   {
     name: 'no tombstone after a takeover',
@@ -136,15 +143,15 @@ export const luaOtherMutants = [
   {
     name: 'a step of another attempt is put',
     file: 'commands/step_put.lua',
-    find: "if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end\nlocal s = load_step(ARGV[3])\nif s == nil then return { 'l' } end",
-    replace: "local s = load_step(ARGV[3])\nif s == nil then return { 'l' } end",
+    find: "if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end\nlocal s = load_step(r, ARGV[3])\nif s == nil then return { 'l' } end",
+    replace: "local s = load_step(r, ARGV[3])\nif s == nil then return { 'l' } end",
     by: 'I6 every step of an older token is told lost, and changes nothing',
   },
   {
     name: 'an expired step is served',
     file: 'commands/step_get.lua',
-    find: 'if r == nil or is_expired(r) or r.steps == 0 then return {} end',
-    replace: '',
+    find: 'if r == nil or is_expired(r) then return {} end\nlocal s',
+    replace: 'local s',
     by: 'I9 no step of an expired record is served, and a record that began anew begins them anew',
   },
   {

@@ -134,13 +134,6 @@ export const luaWriteMutants = [
     by: 'I12 the unknown ones have a list of their own, which they leave',
   },
   {
-    name: "an open record lives 10 min in a tombstone's place",
-    file: 'commands/release.lua',
-    find: 'math.max(600000, r.retention)',
-    replace: '600000',
-    by: 'tombstones live for as long as an outcome may come back',
-  },
-  {
     name: 'an outcome is released',
     file: 'commands/release.lua',
     find: "r.state == 'c' and 'lost' or 'ok'",

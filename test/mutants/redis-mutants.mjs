@@ -20,7 +20,7 @@ export const redisMutants = [
     name: 'redis: a release gives up unlisted',
     about: 'a record becomes unknown and is not in the index',
     file: 'stores/redis/store.ts',
-    find: "await unknowns.add(key)\n      answer = await ask('1')",
+    find: "await unknowns.add(key)\n        answer = await ask('1')",
     replace: "answer = await ask('1')",
     by: { file: kit, test: 'I12 the unknown ones have a list of their own' },
   },

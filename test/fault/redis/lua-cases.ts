@@ -69,7 +69,7 @@ export const luaCases: readonly LuaCase[] = [
     async run(stage) {
       const store = stage.open('real')
       const brief = await acquireToken(store, { leaseMs: 60_000, retentionMs: 0 })
-      expect(await endsAtMs(stage)).toBe(claimedAtMs(brief) + 62_000)
+      expect(await endsAtMs(stage)).toBe(claimedAtMs(brief) + 60_000 + 3_600_000)
       await store.purge(key, brief.fence, byForce)
       const token = await acquireToken(store, { owner: 'b', leaseMs: 1_000, retentionMs: day })
       expect(await endsAtMs(stage)).toBe(claimedAtMs(token) + day + 1_000)
@@ -77,8 +77,38 @@ export const luaCases: readonly LuaCase[] = [
       await store.renew(key, token, { leaseMs: 100_000 })
       expect(await endsAtMs(stage)).toBeGreaterThanOrEqual(claimedAtMs(token) + day + 100_000)
       expect(await endsAtMs(stage, 'steps')).toBe(await endsAtMs(stage))
-      expect(await store.complete(key, token, piece(0, 'x'))).toBe('ok')
+      // Nobody else may write to this one: it goes when it is over.
+      await stage.server.execute('DEL', stage.names.record(key))
+      const alone = await acquireToken(store, { owner: 'c', leaseMs: 100_000, retentionMs: day })
+      expect(await store.complete(key, alone, piece(0, 'x'))).toBe('ok')
       expect(await endsAtMs(stage)).toBe((await store.get(key))?.expiresAtMs)
+    },
+  },
+  {
+    name: 'a shorter life in a tombstone’s place does not let the older owner in',
+    async run(stage) {
+      const store = stage.open('real')
+      const old = await acquireToken(store, { retentionMs: 30 * day })
+      await store.purge(key, old.fence, byForce)
+      const next = await acquireToken(store, { owner: 'b', retentionMs: 1_000 })
+      expect(await store.complete(key, next, piece(0, 'x'))).toBe('ok')
+      expect(await endsAtMs(stage)).toBeGreaterThanOrEqual(claimedAtMs(old) + 30 * day)
+    },
+  },
+  {
+    name: 'steps that an earlier life left behind are not the next one’s',
+    async run(stage) {
+      const store = stage.open()
+      const step = { input: claimTerms().raw, onCrash: 'rerun', maxAttempts: 3 } as const
+      const token = await acquireToken(store)
+      for (const id of ['s', 't']) {
+        await store.stepStart(key, token, { id, ...step })
+        await store.stepPut(key, token, { id, value: piece(0, 'old').bytes })
+      }
+      await stage.server.execute('DEL', stage.names.record(key))
+      const next = await acquireToken(store, { owner: 'b' })
+      expect(await store.stepStart(key, next, { id: 's', ...step })).toEqual({ kind: 'begun', attempt: 1 })
+      expect(await store.stepGet(key, 't')).toEqual({ kind: 'absent' })
     },
   },
   {

@@ -35,12 +35,15 @@ export function showsOutage(error: unknown): boolean {
   return ['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH'].includes(String(Reflect.get(Object(inner), 'code')))
 }
 
-/** What an error of the server or the client means for a store. The messages of neither hold a password. */
+/**
+ * What an error of the server or the client means for a store. The messages of neither hold a password; but ioredis'
+ * errors carry the command that failed, AUTH with its password or an outcome with all its bytes: only the message stays.
+ */
 export function storeError(error: unknown): RetrysafeError {
   if (error instanceof RetrysafeError) return error
   const said = messageOf(error)
   const make = (code: 'STORE_UNAVAILABLE' | 'STORE_FULL' | 'STORE_INCOMPATIBLE', what: string) =>
-    new RetrysafeError(code, `Redis ${what}`, { cause: error })
+    new RetrysafeError(code, `Redis ${what}`, { cause: new Error(said) })
   switch (codeOf(error)) {
     case 'OOM':
       return make('STORE_FULL', `is full (${said}): raise maxmemory, or shorten the retention`)
