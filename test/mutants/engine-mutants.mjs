@@ -90,10 +90,11 @@ export const engineMutants = [
   },
   {
     name: 'stored before acknowledged',
-    about: 'an append that failed counts as done',
+    about: 'an append that failed counts as done, and its bytes are let go',
     file: 'engine/log-writer.ts',
-    find: '      this.#failing = true\n    }\n  }',
-    replace: '      this.#failing = true\n      this.#advance(this.#storedBytes + bytes.byteLength)\n    }\n  }',
+    find: '      this.#failing = true\n      if (isRefused',
+    replace:
+      '      this.#failing = true\n      this.#advance(this.#storedBytes + bytes.byteLength)\n      this.#source.stored(1e9)\n      if (isRefused',
   },
   {
     name: 'canonical never sent',

@@ -11,7 +11,7 @@ afterAll(async () => {
 
 describe.each([
   ['on one server, through ioredis', `${server.url}?client=ioredis`, 200],
-  ['on a cluster, through redis', `${cluster.url}?client=redis`, 60],
+  ['on a cluster, through redis', `${cluster.url}?client=redis`, 150],
 ])('8 processes %s', (_, url, keys) => {
   const crew = new RaceCrew(url)
   afterAll(() => crew.killAll())

@@ -11,7 +11,7 @@ const mostLooks = 5_000
 /** Keys of one SCAN, about. */
 const leastScan = 50
 const mostScan = 500
-/** A page of unknown names. */
+/** A name in the index that is no unknown record's was added for a step which is over, whatever its time-out. */
 const settledMs = 900_000
 
 type Get = (key: StoreKey) => Promise<RecordView | undefined>

@@ -1,4 +1,5 @@
 import { RetrysafeError } from '../../engine/errors.ts'
+import { processSurroundings } from '../../engine/surroundings.ts'
 import { requirePeer } from '../peer.ts'
 import { type IoredisClient, isIoredis, linkIoredis } from './ioredis-link.ts'
 import type { LinkTerms, RedisLink } from './link.ts'
@@ -55,7 +56,7 @@ const firstPauseMs = 20
 const lastPauseMs = 500
 
 function pauseMs(times: number): number {
-  return Math.min(firstPauseMs * 2 ** Math.min(times, 10), lastPauseMs) * (0.5 + Math.random() / 2)
+  return Math.min(firstPauseMs * 2 ** Math.min(times, 10), lastPauseMs) * (0.5 + processSurroundings.random.unit() / 2)
 }
 
 /** Nothing is kept for later: what cannot be sent fails at once, and the store decides whether it is sent again. */

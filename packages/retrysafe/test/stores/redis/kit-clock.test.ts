@@ -10,7 +10,7 @@ const url = await provideRedis()
 
 testStore(
   {
-    describe,
+    describe: (name, body) => describe.concurrent(name, body),
     it: (name, body) => it.concurrent(name, body, 120_000),
     skip: (name, reason) => it.skip(`${name} (${reason})`, () => {}),
   },
