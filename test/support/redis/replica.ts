@@ -61,7 +61,7 @@ export async function startRedisWithReplica(options: RedisOptions = {}): Promise
     await Promise.all([primary.discard(), replica.discard()])
   }
   try {
-    await follow(replica, primary)
+    await follow(primary, replica)
   } catch (error) {
     await discard()
     throw error
@@ -74,7 +74,7 @@ export async function startRedisWithReplica(options: RedisOptions = {}): Promise
     async intercept() {
       const proxy = await startTcpProxy(primary)
       proxies.push(proxy)
-      await follow(replica, proxy)
+      await follow(primary, replica, proxy)
       return proxy
     },
     async waitUntilEven() {
@@ -93,12 +93,16 @@ export async function startRedisWithReplica(options: RedisOptions = {}): Promise
 }
 
 /** Also in its later lives. */
-async function follow(replica: RedisServer, { host, port }: Place): Promise<void> {
+async function follow(primary: RedisServer, replica: RedisServer, { host, port }: Place = primary): Promise<void> {
   await replica.execute('REPLICAOF', host, String(port))
   await replica.execute('CONFIG', 'REWRITE')
   await waitUntil('the replica follows its primary', async () => {
     const info = await replica.execute('INFO', 'replication')
     return fieldOf(info, 'master_link_status') === 'up' && fieldOf(info, 'master_port') === String(port)
+  })
+  await waitUntil('the primary takes it for one that follows', async () => {
+    const info = await primary.execute('INFO', 'replication')
+    return String(fieldOf(info, 'slave0')).includes('state=online')
   })
 }
 

@@ -59,6 +59,11 @@ function pauseMs(times: number): number {
   return Math.min(firstPauseMs * 2 ** Math.min(times, 10), lastPauseMs) * (0.5 + processSurroundings.random.unit() / 2)
 }
 
+/** So long one node of a cluster may be silent when it is asked who the others are: time enough is left to ask those. */
+function discoveryMs(nodes: readonly unknown[], timeoutMs: number): number {
+  return Math.ceil(timeoutMs / (nodes.length + 1))
+}
+
 /** Nothing is kept for later: what cannot be sent fails at once, and the store decides whether it is sent again. */
 export function openIoredis({ Redis, Cluster }: Ioredis, url: StoreUrl, timeoutMs: number): IoredisClient {
   const connection = {
@@ -87,7 +92,9 @@ export function openIoredis({ Redis, Cluster }: Ioredis, url: StoreUrl, timeoutM
     redisOptions: connection,
     shardedSubscribers: true,
     clusterRetryStrategy: pauseMs,
-    slotsRefreshTimeout: timeoutMs,
+    slotsRefreshTimeout: discoveryMs(url.nodes, timeoutMs),
+    // It asks one node, and waits for ever if that one is silent. What a cluster that is down answers, each step tells.
+    enableReadyCheck: false,
     // The store hears of it, and sends again.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -113,7 +120,9 @@ export function openNodeRedis(library: NodeRedis, url: StoreUrl, timeoutMs: numb
     return library.createClient({ ...connection, ...database, socket: socketOf(node) })
   }
   return library.createCluster({
-    rootNodes: url.nodes.map(node => ({ socket: socketOf(node) })),
+    rootNodes: url.nodes.map(node => ({
+      socket: { ...socketOf(node), socketTimeout: discoveryMs(url.nodes, timeoutMs) },
+    })),
     defaults: { ...connection, socket: socketOf(undefined) },
     useReplicas: false,
     // Else one node that is gone holds up everything, until it is back.

@@ -203,6 +203,18 @@ describe.each(libraries)('$name', library => {
     expect(await tell(single.url.replace('redis:', 'redis+cluster:'))).toMatch(/cluster support disabled/)
   })
 
+  it('asks another node for the way when one of a cluster is silent', async () => {
+    const silent = cluster.primaries[1]
+    silent?.pause()
+    try {
+      // Which one is asked first is drawn.
+      const told = await Promise.all(Array.from({ length: 6 }, () => tell(cluster.url)))
+      expect(new Set(told)).toEqual(new Set(['connected']))
+    } finally {
+      silent?.resume()
+    }
+  })
+
   it('tells of rights that are missing, and of a slot that is elsewhere', async () => {
     const poor = library.link(single.urlOf('reader', 'secret'))
     const node = library.link(cluster.nodes[0]?.url ?? '')
