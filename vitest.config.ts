@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Two cores: more workers than that only make the real processes of the e2e tests wait for each other.
-    maxWorkers: 2,
+    // Two cores; half of the time a worker waits for processes, servers and clocks.
+    maxWorkers: 3,
   },
 })

@@ -1,7 +1,26 @@
 import { hash } from 'node:crypto'
-import { expect } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { spread } from '../support/process-figures.ts'
-import { type RaceCrew, winnerOf } from './race-crew.ts'
+import { RaceCrew, winnerOf } from './race-crew.ts'
+
+/** The tests of a crew on a store of its own that lives on a server. */
+export function testRaces(url: string, keys: number, leaseSlackMs: number): void {
+  const crew = new RaceCrew(url)
+  afterAll(() => crew.killAll())
+
+  test(`race on ${keys} keys: one winner each, all others get its outcome`, { timeout: 120_000 }, async () => {
+    await crew.start()
+    await raceForFreshKeys(crew, keys)
+  })
+
+  test('race for 60 records whose lease lapsed: exactly one takes over, and not before', {
+    timeout: 60_000,
+  }, async () => {
+    await raceForLapsedKeys(crew, 60)
+    expect(crew.operations).toHaveLength(keys * 17 + 60 * 10 + 8)
+    expect(crew.violations({ leaseSlackMs })).toEqual([])
+  })
+}
 
 /** Fresh keys, one after the other: one winner each, and all others get its outcome. */
 export async function raceForFreshKeys(crew: RaceCrew, keys: number): Promise<void> {

@@ -30,7 +30,7 @@ export const luaOtherMutants = [
   },
   {
     name: 'a shorter life lets an older owner in',
-    file: 'parts/record.lua',
+    file: 'parts/write.lua',
     find: "if r.taken_over then ends = math.max(ends, redis.call('PEXPIRETIME', key)) end",
     replace: '',
     by: 'a shorter life in a tombstone’s place does not let the older owner in',

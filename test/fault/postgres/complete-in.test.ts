@@ -12,7 +12,7 @@ import { startPostgres } from '../../support/postgres/server.ts'
 import { machineMs } from '../../support/process-figures.ts'
 import { killAll, type Member, startMember } from '../../support/process-member.ts'
 
-const program = new URL('./programs/store-process.mjs', import.meta.url)
+const program = new URL('../programs/store-process.mjs', import.meta.url)
 const isolations = ['read committed', 'repeatable read', 'serializable'] as const
 /** Lease and grace of whoever is to become a zombie. */
 const [leaseMs, graceMs] = [500, 2_000]

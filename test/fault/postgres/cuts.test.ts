@@ -6,8 +6,8 @@ import { eventually } from '../../support/eventually.ts'
 import { openSchemas } from '../../support/postgres/schemas.ts'
 import { startPostgres } from '../../support/postgres/server.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
-import type { Stage } from './cut-stage.ts'
-import { cutSteps } from './cut-steps.ts'
+import type { Stage } from '../cut-stage.ts'
+import { cutSteps } from '../cut-steps.ts'
 
 const server = await startPostgres()
 afterAll(() => server.stop())

@@ -1,82 +1,12 @@
-import { afterAll, expect, test } from 'vitest'
-import { eventually } from '../../support/eventually.ts'
-import { machineMs } from '../../support/process-figures.ts'
-import { killAll, type Member, startMember } from '../../support/process-member.ts'
+import { afterAll, test } from 'vitest'
 import { startRedis } from '../../support/redis/server.ts'
-
-const program = new URL('../postgres/programs/store-process.mjs', import.meta.url)
-const leaseMs = 1_500
-const graceMs = 2_000
-/** Of the living and of the dead, each. */
-const records = 40
+import { stopBeyondLeases } from '../amnesty.ts'
 
 const server = await startRedis()
-const { url } = server
-const members: Member[] = []
-afterAll(async () => {
-  await killAll(members)
-  await server.discard()
-})
+afterAll(() => server.discard())
 
-interface Held {
-  readonly key: string
-  readonly token: unknown
-}
-interface Contended {
-  readonly acquired: readonly { key: string; attempt: number; atMs: number }[]
-  /** Claims that got an answer. */
-  readonly asked: number
-}
-
-async function start(): Promise<Member> {
-  const member = startMember(program, { url: `${url}?timeout=1s` })
-  members.push(member)
-  await member.ask('ready')
-  return member
-}
-
-async function claimAll(member: Member, keys: readonly string[]): Promise<Held[]> {
-  const answers = await member.ask<{ kind: string; token: unknown }[]>('claimAll', { keys, owner: 'owner', leaseMs })
-  expect(answers.map(({ kind }) => kind)).toEqual(keys.map(() => 'acquired'))
-  return answers.map(({ token }, at) => ({ key: keys[at] ?? '', token }))
-}
-
-test('a server that was gone for longer than leases: its living owners keep theirs, the dead ones’ go once, and not before', {
-  timeout: 120_000,
-}, async () => {
-  const [living, dying] = [await start(), await start()]
-  const contenders = [await start(), await start(), await start()]
-  const keysOf = (who: string): string[] => Array.from({ length: records }, (_, at) => `${who}-${at}`)
-  const [livingKeys, deadKeys] = [keysOf('living'), keysOf('dead')]
-  const held = await claimAll(living, livingKeys)
-  await living.ask('keep', { held, leaseMs, everyMs: 300 })
-  await claimAll(dying, deadKeys)
-  const keys = [...livingKeys, ...deadKeys]
-  for (const [place, contender] of contenders.entries()) {
-    await contender.ask('contend', { keys, owner: `contender-${place}`, leaseMs: 600_000, everyMs: 100 })
-  }
-
-  const stoppedMs = machineMs()
-  await server.stop()
-  await dying.kill()
-  await eventually(() => machineMs() - stoppedMs).toBeGreaterThan(leaseMs + graceMs + 1_000)
-  const startedMs = machineMs()
-  await server.start()
-  const readyMs = machineMs()
-  await eventually(() => machineMs() - readyMs).toBeGreaterThan(leaseMs + graceMs + 2_000)
-
-  const told = await living.ask<string[]>('stopKeeping')
-  const contended = await Promise.all(contenders.map(member => member.ask<Contended>('stopKeeping')))
-  const acquired = contended.flatMap(one => one.acquired)
-  const earliestMs = Math.min(...acquired.map(({ atMs }) => atMs)) - startedMs
-  const latestMs = Math.max(...acquired.map(({ atMs }) => atMs)) - readyMs
-  const asked = contended.reduce((sum, one) => sum + one.asked, 0)
-  console.log(
-    `amnesty: away for ${(startedMs - stoppedMs).toFixed(0)} ms; ${asked} claims by 3 processes, ${acquired.length} takeovers, ` +
-      `from ${earliestMs.toFixed(0)} ms after the start on, to ${latestMs.toFixed(0)} ms after it was ready; ` +
-      `${told.length} renewals of living owners`,
-  )
-  expect(acquired.map(({ key, attempt }) => `${key} ${attempt}`).sort()).toEqual(deadKeys.map(key => `${key} 2`).sort())
-  expect(earliestMs).toBeGreaterThanOrEqual(3_500)
-  expect([...new Set(told)]).toEqual(['ok'])
-})
+test(
+  'a server that was gone for longer than leases: its living owners keep theirs, the dead ones’ go once, and not before',
+  { timeout: 120_000 },
+  () => stopBeyondLeases(server, server.url),
+)

@@ -7,8 +7,8 @@ import { ManualServerClock } from '../../../packages/retrysafe/test/stores/redis
 import { eventually } from '../../support/eventually.ts'
 import { startRedis } from '../../support/redis/server.ts'
 import { startTcpProxy } from '../../support/tcp-proxy.ts'
-import { type CutStep, type Stage, viewOf } from '../postgres/cut-stage.ts'
-import { cutSteps } from '../postgres/cut-steps.ts'
+import { type CutStep, type Stage, viewOf } from '../cut-stage.ts'
+import { cutSteps } from '../cut-steps.ts'
 
 const server = await startRedis()
 afterAll(() => server.discard())

@@ -5,7 +5,8 @@ import type { Subscription } from '../engine/store.ts'
 export class Hints {
   readonly #byKey = new Map<StoreKey, Set<() => void>>()
 
-  subscribe(key: StoreKey, hint: () => void): Subscription {
+  /** @param end called once the last subscription to the key is closed; not when all end by `close` */
+  subscribe(key: StoreKey, hint: () => void, end?: () => void): Subscription {
     const listeners = this.#byKey.get(key) ?? new Set()
     this.#byKey.set(key, listeners)
     // An own function each time: the same `hint` may subscribe twice.
@@ -14,7 +15,9 @@ export class Hints {
     return {
       close: () => {
         listeners.delete(listener)
-        if (listeners.size === 0 && this.#byKey.get(key) === listeners) this.#byKey.delete(key)
+        if (listeners.size > 0 || this.#byKey.get(key) !== listeners) return
+        this.#byKey.delete(key)
+        end?.()
       },
     }
   }

@@ -32,7 +32,7 @@ export class FollowMarks {
   readonly #machine: Machine
   readonly #hints: Hints
   readonly #timers: Timers
-  readonly #followed = new Map<StoreKey, Followed & { count: number }>()
+  readonly #followed = new Map<StoreKey, Followed>()
   #timer: Timer | undefined
   #closed = false
 
@@ -46,18 +46,8 @@ export class FollowMarks {
 
   subscribe(key: StoreKey, hint: () => void): Subscription {
     if (this.#closed) return { close: () => {} }
-    const subscription = this.#hints.subscribe(key, hint)
-    const followed = this.#followed.get(key) ?? this.#follow(key)
-    followed.count++
-    let isOpen = true
-    return {
-      close: () => {
-        if (!isOpen) return
-        isOpen = false
-        subscription.close()
-        if (--followed.count === 0) this.#followed.delete(key)
-      },
-    }
+    if (!this.#followed.has(key)) this.#follow(key)
+    return this.#hints.subscribe(key, hint, () => this.#followed.delete(key))
   }
 
   /** Whether somebody follows the record, in this process or in another. */
@@ -84,15 +74,14 @@ export class FollowMarks {
     this.#followed.clear()
   }
 
-  #follow(key: StoreKey): Followed & { count: number } {
+  #follow(key: StoreKey): void {
     const record = recordKey(key)
     this.#environment.refresh()
     const revision = this.#records.revisionOf(record)
-    const followed = { key, record, revision, markAtMs: Number.NEGATIVE_INFINITY, isMarked: false, count: 0 }
+    const followed = { key, record, revision, markAtMs: Number.NEGATIVE_INFINITY, isMarked: false }
     this.#followed.set(key, followed)
     this.#mark(followed)
     this.#timer ??= this.#timers.after(lookMs, () => this.#look())
-    return followed
   }
 
   #look(): void {

@@ -24,7 +24,6 @@ interface Followed {
   revision: string | undefined
   /** When its mark is due, on the process's clock. */
   markAtMs: number
-  count: number
 }
 
 export interface FollowerTerms {
@@ -62,20 +61,11 @@ export class Followers {
 
   subscribe(key: StoreKey, hint: () => void): Subscription {
     if (this.#isClosed) return { close: () => {} }
-    const subscription = this.hints.subscribe(key, hint)
-    const followed = this.#followed.get(key) ?? this.#follow(key)
-    followed.count++
-    let isOpen = true
-    return {
-      close: () => {
-        if (!isOpen) return
-        isOpen = false
-        subscription.close()
-        if (--followed.count > 0 || this.#followed.get(key) !== followed) return
-        this.#followed.delete(key)
-        this.#byNotice.delete(noticeOf(followed.name))
-      },
-    }
+    if (!this.#followed.has(key)) this.#follow(key)
+    return this.hints.subscribe(key, hint, () => {
+      this.#followed.delete(key)
+      this.#byNotice.delete(noticeOf(keyName(key)))
+    })
   }
 
   /** Something changed in this process. `followed`: somebody in another one may wait for it. */
@@ -97,14 +87,12 @@ export class Followers {
     this.hints.close()
   }
 
-  #follow(key: StoreKey): Followed {
+  #follow(key: StoreKey): void {
     const name = keyName(key)
-    const followed = { name, revision: undefined, markAtMs: Number.NEGATIVE_INFINITY, count: 0 }
-    this.#followed.set(key, followed)
+    this.#followed.set(key, { name, revision: undefined, markAtMs: Number.NEGATIVE_INFINITY })
     this.#byNotice.set(noticeOf(name), key)
     this.#listener?.start()
     this.#lookIn(0)
-    return followed
   }
 
   #lookIn(delayMs: number): void {

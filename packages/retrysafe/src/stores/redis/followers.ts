@@ -15,7 +15,6 @@ const markMs = 4_000
 
 interface Followed {
   readonly key: StoreKey
-  count: number
   revision: string | undefined
   /** When its mark is due, on the process's clock. */
   markAtMs: number
@@ -48,18 +47,8 @@ export class Followers {
 
   subscribe(key: StoreKey, hint: () => void): Subscription {
     if (this.#isClosed) return { close: () => {} }
-    const subscription = this.hints.subscribe(key, hint)
-    const followed = this.#followed.get(key) ?? this.#follow(key)
-    followed.count++
-    let isOpen = true
-    return {
-      close: () => {
-        if (!isOpen) return
-        isOpen = false
-        subscription.close()
-        if (--followed.count === 0) this.#forget(followed)
-      },
-    }
+    if (!this.#followed.has(key)) this.#follow(key)
+    return this.hints.subscribe(key, hint, () => this.#forget(key))
   }
 
   close(): void {
@@ -69,19 +58,18 @@ export class Followers {
     this.hints.close()
   }
 
-  #follow(key: StoreKey): Followed {
+  #follow(key: StoreKey): void {
     const markAtMs = Number.NEGATIVE_INFINITY
     const timers = { timer: undefined, listening: undefined }
-    const followed: Followed = { key, count: 0, revision: undefined, markAtMs, isHeard: false, ...timers }
+    const followed: Followed = { key, revision: undefined, markAtMs, isHeard: false, ...timers }
     this.#followed.set(key, followed)
     void this.#listen(followed)
     void this.#look(followed)
-    return followed
   }
 
-  #forget(followed: Followed): void {
-    const { key } = followed
-    if (this.#followed.get(key) !== followed) return
+  #forget(key: StoreKey): void {
+    const followed = this.#followed.get(key)
+    if (followed === undefined) return
     this.#followed.delete(key)
     cancelTimers(followed)
     this.#terms.server.link.unsubscribe(this.#terms.names.channel(key)).catch(() => {})

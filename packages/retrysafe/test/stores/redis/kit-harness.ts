@@ -1,9 +1,10 @@
+import { describe, it, vi } from 'vitest'
 import type { Store } from '../../../src/engine/store.ts'
-import type { KitHarness } from '../../../src/store-testkit/index.ts'
+import { type KitHarness, type KitWalks, testStore } from '../../../src/store-testkit/index.ts'
 import { openLink } from '../../../src/stores/redis/open-link.ts'
 import { readSettings } from '../../../src/stores/redis/settings.ts'
 import { openRedisStore } from '../../../src/stores/redis/store.ts'
-import type { ManualServerClock } from './manual-link.ts'
+import { ManualServerClock } from './manual-link.ts'
 
 export interface HarnessTerms {
   readonly url: string
@@ -32,4 +33,20 @@ export function redisHarness({ url, library, clock }: HarnessTerms): Omit<KitHar
     open: async () => open(`kit${process.pid}-${++prefixes}`),
     openAgain: async store => open(used.get(store) ?? ''),
   }
+}
+
+/** The kit, on a clock that is moved by hand instead of the server's own. */
+export function testOnManualClock(terms: Pick<HarnessTerms, 'url' | 'library'>, walks: KitWalks): void {
+  // Walks take thousands of commands.
+  vi.setConfig({ testTimeout: 90_000 })
+  const clock = new ManualServerClock()
+  testStore(
+    { describe, it, skip: (name, reason) => it.skip(`${name} (${reason})`, () => {}) },
+    {
+      ...redisHarness({ ...terms, clock }),
+      pass: async ms => clock.pass(ms),
+      maxPassMs: Number.POSITIVE_INFINITY,
+      walks,
+    },
+  )
 }

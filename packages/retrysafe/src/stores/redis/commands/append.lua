@@ -4,7 +4,10 @@
 -- KEYS     the record
 -- ARGV     fence; owner; offset; bytes; canonical or empty; most (bytes that the string may have)
 -- Answers  ok: k, length, followed; dup: d; gap: g, length; lost: l; too large: t; there is no record: absent
---!include record
+--!include write
+--!include log
+--!include lapse
+--!include hint
 local r = load_record()
 if r == nil then return 'absent' end
 if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end

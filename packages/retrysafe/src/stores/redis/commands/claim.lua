@@ -15,22 +15,18 @@
 --   w  left_ms, fence                       cooling
 --   l                                       would become unknown: add it to the index and ask again
 --!include replay
---!include record
+--!include write
 local raw, canonical, owner = ARGV[1], ARGV[2], ARGV[3]
 local lease, retention, after_fence = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[9])
-local calm, is_listed = tonumber(ARGV[10]), ARGV[11] == '1'
-local r = load_record(head)
 
-local function acquired()
+local function acquired(r)
   return { 'a', r.fence, r.attempt, r.sent and 1 or 0, r.may_fail and 1 or 0 }
 end
 
 -- A new life of the key.
-local function begin()
-  local old = r
-  if old then drop_steps(old) end
+local function begin(old)
   local may_fail = ARGV[6] == 'f'
-  r = {
+  local r = {
     state = 'r', fence = math.max((old and old.fence or 0) + 1, now_us, after_fence + 1), owner = owner, attempt = 1,
     max_attempts = tonumber(ARGV[7]), may_fail = may_fail, sent = not may_fail, taken_over = old and old.taken_over,
     raw = raw, canonical = canonical, lease = lease, lease_until = now + lease, cooldown_until = 0,
@@ -38,8 +34,21 @@ local function begin()
     label = ARGV[8], followed_until = old and old.followed_until or 0,
   }
   put_record(r, '')
+  return acquired(r)
+end
+
+-- Of most claims that write the key is new: they take no more than this.
+local r = load_record(head)
+if r == nil then return begin() end
+--!include log
+--!include lapse
+--!include hint
+local calm, is_listed = tonumber(ARGV[10]), ARGV[11] == '1'
+
+local function begin_again()
+  drop_steps(r)
   tell(r)
-  return acquired()
+  return begin(r)
 end
 
 -- The next attempt of a record that is there: a takeover, or a new run of an open one.
@@ -53,7 +62,7 @@ local function next_attempt()
   r.claimed_at, r.label = now, ARGV[8]
   put_record(r, '')
   tell(r)
-  return acquired()
+  return acquired(r)
 end
 
 -- The cap is reached, or the policy forbids another run. The token stays: a late complete still heals it.
@@ -65,13 +74,13 @@ local function give_up()
   return { 'u', r.attempt }
 end
 
-if r == nil or is_expired(r, calm) then return begin() end
+if is_expired(r, calm) then return begin_again() end
 if r.owner == owner then
-  if r.state == 'r' then return acquired() end
+  if r.state == 'r' then return acquired(r) end
   -- A claim that arrives again after its attempt has ended must not run a second time.
   if r.state == 'o' or r.state == 'p' then return { 'w', math.max(1, r.cooldown_until - now), r.fence } end
 end
-if r.state == 'p' then return begin() end
+if r.state == 'p' then return begin_again() end
 
 local lapsed = r.state == 'r' and is_lapsed(r, calm)
 -- Another payload is another payload, unless nothing of the first one is left: no counted attempt and no step.
@@ -95,7 +104,7 @@ elseif r.state == 'u' then
   return { 'u', r.attempt }
 elseif r.state == 'o' then
   if r.cooldown_until > now then return { 'w', r.cooldown_until - now, r.fence } end
-  if is_blank then return begin() end
+  if is_blank then return begin_again() end
   if r.attempt >= r.max_attempts and r.steps == 0 then return give_up() end
   return next_attempt()
 end

@@ -4,7 +4,10 @@
 -- KEYS     the record
 -- ARGV     fence; owner; offset; bytes; canonical or empty; most (bytes that the string may have)
 -- Answers  ok, dup, lost, gap (the log is shorter than offset), absent (there is no record), large
---!include record
+--!include write
+--!include log
+--!include lapse
+--!include hint
 local r = load_record()
 if r == nil then return 'absent' end
 if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) then return 'lost' end

@@ -4,7 +4,9 @@
 -- KEYS     the record
 -- ARGV     mark_ms (how long the mark holds; 0: none)
 -- Answers  a revision that changes whenever a waiter may have something to see; empty for a record that is not there
---!include record
+--!include log
+-- Where `followed_until` begins in a record, from 0.
+local followed_at = 46
 local r = load_record()
 if r == nil then return '' end
 local mark_ms = tonumber(ARGV[1])

@@ -5,7 +5,8 @@
 -- ARGV     none
 -- Answers  state, fence, attempt, max_attempts, may_fail, sent, claimed_at_ms, completed_at_ms (0: not yet), lease_left_ms,
 --          expires_at_ms, length, steps, label; nothing if it is absent
---!include record
+--!include log
+--!include lapse
 local r = load_record()
 if r == nil or is_expired(r) then return {} end
 return {

@@ -4,7 +4,8 @@
 -- KEYS     the record
 -- ARGV     fence; act: cancel, resolve, purge; force (1: purges a running one)
 -- Answers  ok, absent, running, changed, refused
---!include record
+--!include lapse
+--!include hint
 --!include ends
 local r, act = load_record(), ARGV[2]
 if r == nil or r.state == 'p' or is_expired(r) then return 'absent' end

@@ -4,7 +4,8 @@
 -- KEYS     the record
 -- ARGV     fence; offset; most bytes
 -- Answers  b, length, sealed, lapsed, bytes; or ended: e, state (x: absent), cooldown_ms
---!include record
+--!include log
+--!include lapse
 local r = load_record()
 if r == nil or is_expired(r) then return { 'e', 'x', 0 } end
 if r.fence ~= tonumber(ARGV[1]) or (r.state ~= 'r' and r.state ~= 'c') then

@@ -5,7 +5,8 @@
 -- ARGV     fence; owner; attempt_end: free, failed, broken, cancelled; cooldown_ms; canonical or empty; listed (1: the
 --          index of unknown records has this one)
 -- Answers  ok, lost, absent (there is no record), list (would become unknown: add it to the index and ask again)
---!include record
+--!include lapse
+--!include hint
 --!include ends
 local r = load_record()
 if r == nil then return 'absent' end

@@ -4,7 +4,9 @@
 -- KEYS     the record
 -- ARGV     fence; owner; lease_ms; sent (1: the effect may begin); canonical or empty
 -- Answers  ok: k, cancelled, followed; lost: l; there is no record: absent
---!include record
+--!include write
+--!include lapse
+--!include hint
 local r = load_record()
 if r == nil then return 'absent' end
 if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end

@@ -5,7 +5,7 @@
 -- KEYS     the record
 -- ARGV     fence; owner; lease_ms; raw; canonical or empty; retention_ms; on_crash; max_attempts; attempt; label
 -- Answers  ok: the record is there, this token's or another's; lost: too late
---!include record
+--!include write
 if load_record() then return 'ok' end
 local fence, lease, retention = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[6])
 local claimed_at = math.floor(fence / 1000)

@@ -4,7 +4,7 @@
 -- KEYS     the record; its steps
 -- ARGV     id
 -- Answers  value; or nothing
---!include record
+--!include lapse
 --!include step
 local r = load_record()
 if r == nil or is_expired(r) then return {} end

@@ -4,7 +4,7 @@
 -- KEYS     the record; its steps
 -- ARGV     fence; owner; id; value
 -- Answers  ok: k; exists: e, value; lost: l
---!include record
+--!include lapse
 --!include step
 local r = load_record()
 if not is_mine(r, tonumber(ARGV[1]), ARGV[2]) or r.state ~= 'r' then return { 'l' } end

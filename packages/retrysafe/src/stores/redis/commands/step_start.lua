@@ -4,7 +4,8 @@
 -- KEYS     the record; its steps
 -- ARGV     fence; owner; id; input (fingerprint); on_crash (r or f); max_attempts
 -- Answers  begun: b, attempt; exists: e, value; unknown: u, attempt; changed: c; lost: l
---!include record
+--!include write
+--!include lapse
 --!include step
 local fence = tonumber(ARGV[1])
 local r = load_record()

@@ -1,3 +1,4 @@
+--!include write
 -- Leaves a tombstone: an older owner may still write, and must be told `lost`. It lives at least for the retention, for
 -- so long a `complete` whose record is not there may bring it back.
 local function entomb(r)

@@ -1,5 +1,5 @@
 -- An outcome for the payload that made it, answered without more than it takes: most claims of a busy key are such.
-local head = redis.call('GETRANGE', KEYS[1], 0, 2047)
+local head = redis.call('GETRANGE', KEYS[1], '0', '2047')
 do
   local version, size, state
   if #head > 65 then version, size, state = struct.unpack('<BHc1', head) end

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { openStore } from 'retrysafe/internal/stores/open'
-import { answerParent, machineMs, settings, standUntil } from '../../programs/answer-parent.mjs'
+import { answerParent, machineMs, settings, standUntil } from './answer-parent.mjs'
 
 /** `settings`: url (of the store) */
 const store = await openStore(settings.url)
@@ -19,7 +19,7 @@ async function fate(ask) {
   }
 }
 
-/** An effect and the outcome in one transaction. @returns `committed`, or why it was rolled back */
+/** PostgreSQL: an effect and the outcome in one transaction. @returns `committed`, or why it was rolled back */
 async function act({ key, token, who, isolation }) {
   const client = new Client({ connectionString: settings.url })
   client.on('error', () => {})

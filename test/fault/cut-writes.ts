@@ -1,4 +1,4 @@
-import { fingerprintOf } from '../../../packages/retrysafe/test/support/store-terms.ts'
+import { fingerprintOf } from '../../packages/retrysafe/test/support/store-terms.ts'
 import {
   type CutStep,
   five,

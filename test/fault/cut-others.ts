@@ -1,4 +1,4 @@
-import { fingerprintOf } from '../../../packages/retrysafe/test/support/store-terms.ts'
+import { fingerprintOf } from '../../packages/retrysafe/test/support/store-terms.ts'
 import { type CutStep, keyIn, pieceOf, tokenIn, viewOf } from './cut-stage.ts'
 
 const stepTerms = { id: 's', input: fingerprintOf('input'), onCrash: 'rerun', maxAttempts: 3 } as const

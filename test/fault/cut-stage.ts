@@ -1,6 +1,6 @@
-import type { StoreKey, Token } from '../../../packages/retrysafe/src/engine/record.ts'
-import type { ClaimTerms, LogPiece, Store } from '../../../packages/retrysafe/src/engine/store.ts'
-import { acquireToken, claimTerms, keyOf } from '../../../packages/retrysafe/test/support/store-terms.ts'
+import type { StoreKey, Token } from '../../packages/retrysafe/src/engine/record.ts'
+import type { ClaimTerms, LogPiece, Store } from '../../packages/retrysafe/src/engine/store.ts'
+import { acquireToken, claimTerms, keyOf } from '../../packages/retrysafe/test/support/store-terms.ts'
 
 /** What one trial of a step works on. */
 export interface Stage {
