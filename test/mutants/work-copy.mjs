@@ -12,8 +12,7 @@ const copied = [
   'packages/retrysafe/test',
   // Its list of system tools.
   'scripts',
-  'test/fault/postgres',
-  'test/fault/redis',
+  'test/fault',
   'test/history',
   'test/simulation',
   'test/support',

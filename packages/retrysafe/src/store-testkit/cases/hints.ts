@@ -117,9 +117,9 @@ export const hintCases: readonly KitCase[] = [
       const seen: string[] = []
       const subscription = t.store.subscribe(t.key(), () => void t.state().then(state => seen.push(state)))
       await t.store.complete(t.key(), token, piece(0, 'x'))
-      await eventually(t, 'what the listener saw', () => seen.length > 0)
+      // A store may also hint for nothing, before the change.
+      await eventually(t, 'that the listener saw the change', () => seen.includes('completed'))
       subscription.close()
-      assert.equal(seen.at(-1), 'completed')
     },
   },
   {
