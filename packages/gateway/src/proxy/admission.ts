@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from 'retrysafe/internal/server/request-head'
 
 /** Node's own bound drops the lines above it without a word, a key among them; so there is none, and this instead. */
 export const maxHeaderLines = 1_000

@@ -1,29 +1,20 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { codingsOf } from 'retrysafe/internal/fingerprint/content-coding'
 import { connectionTokens, headerNames } from 'retrysafe/internal/protocol/headers'
-import { headerNameOf } from './header-names.ts'
-import { mediaTypeOf } from './request-head.ts'
+import type { AnswerHead } from 'retrysafe/internal/server/answer-head'
+import { headerNameOf } from 'retrysafe/internal/server/header-names'
+import { mediaTypeOf } from 'retrysafe/internal/server/request-head'
 
 /** All that the gateway needs of an upstream's answer head. */
-export interface AnswerHead {
-  readonly status: number
-  /** For the caller of this very run, names and values in turn; framing left out. */
-  readonly headers: string[]
-  /** For every retry. */
-  readonly replayable: string[]
-  readonly mediaType: string
+export interface UpstreamHead extends AnswerHead {
   readonly contentEncoding: string | undefined
-  readonly contentLength: number | undefined
   /** Its status says that no body follows, whatever its headers announce. */
   readonly isBodiless: boolean
-  /** Nothing but the end of the connection says where the body ends, so nobody can tell whether it is whole. */
-  readonly endsByClose: boolean
   /** Another than `chunked`: nobody here can take it off, and nobody behind us would know of it. */
   readonly unknownTransferCoding: string | undefined
-  readonly retryAfter: { retryAfter: string | undefined; retryAfterMs: string | undefined }
 }
 
-export function readAnswerHead(status: number, rawHeaders: unknown, parsed: IncomingHttpHeaders): AnswerHead {
+export function readAnswerHead(status: number, rawHeaders: unknown, parsed: IncomingHttpHeaders): UpstreamHead {
   const headers: string[] = []
   const replayable: string[] = []
   const dropped = connectionTokens(all(parsed.connection))
@@ -58,7 +49,7 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
 }
 
 /** The same head for the body decoded: neither its encoding nor its length holds any more. */
-export function decodedHead(head: AnswerHead): AnswerHead {
+export function decodedHead(head: UpstreamHead): UpstreamHead {
   const headers = head.headers.filter((_, at) => (head.headers[at & ~1] ?? '').toLowerCase() !== 'content-encoding')
   return { ...head, headers, contentEncoding: undefined, contentLength: undefined }
 }

@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { ContentDecoder } from 'retrysafe/internal/server/content-decoder'
 import type { Dispatcher } from 'undici'
-import { type AnswerHead, readAnswerHead } from './answer-head.ts'
-import { ContentDecoder, isDecodable } from './content-decoder.ts'
+import { readAnswerHead, type UpstreamHead } from './answer-head.ts'
 import { failureOf, type UpstreamFailure, type UpstreamHandler } from './upstream.ts'
 
 /** Who takes an answer in. */
 export interface AnswerSink {
   /** @returns whether the body is to be decoded before it comes */
-  head(head: AnswerHead): 'decode' | 'as it is'
+  head(head: UpstreamHead): 'decode' | 'as it is'
   /** @returns false when the upstream should wait for `resume` */
   data(bytes: Buffer): boolean
   /** Comes once: without a failure, the body ended as its framing says. */
@@ -19,19 +19,13 @@ export class AnswerIntake implements UpstreamHandler {
   readonly #sink: AnswerSink
   #controller: Dispatcher.DispatchController | undefined
   #decoder: ContentDecoder | undefined
-  #head: AnswerHead | undefined
+  #head: UpstreamHead | undefined
   #stopped = false
   #received = false
   #ended = false
 
   constructor(sink: AnswerSink) {
     this.#sink = sink
-  }
-
-  /** The coding of an answer that nobody here can decode: such an answer is not recorded. */
-  get unknownCoding(): string | undefined {
-    const coding = this.#head?.contentEncoding
-    return coding === undefined || isDecodable(coding) ? undefined : coding
   }
 
   /** Goes on after `data` has answered false. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { isRefused, type KeyNotice } from './caller-response.ts'
+import { isRefused } from 'retrysafe/internal/adapters/node/response'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
 
 /** The answers that are under way. */
 export class Exchanges {

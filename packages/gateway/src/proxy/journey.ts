@@ -1,24 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Attempt } from 'retrysafe/internal/engine/attempt'
+import { goneSignal } from 'retrysafe/internal/adapters/node/gone'
+import { readBody } from 'retrysafe/internal/adapters/node/incoming'
+import { sendProblem } from 'retrysafe/internal/adapters/node/response'
+import { ResponseCaller } from 'retrysafe/internal/adapters/node/response-caller'
 import type { Engine } from 'retrysafe/internal/engine/engine'
 import { storeKey } from 'retrysafe/internal/engine/identity'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import { readCallersKey } from 'retrysafe/internal/server/credentials'
+import { KeyedCall } from 'retrysafe/internal/server/keyed-call'
+import { perform } from 'retrysafe/internal/server/perform'
+import { type RequestHead, readRequestHead } from 'retrysafe/internal/server/request-head'
 import type { GatewayConfig } from '../config/config.ts'
 import { refusalOf } from './admission.ts'
-import { readCallersKey, readTenant } from './caller.ts'
-import { type KeyNotice, sendLive, sendProblem, sendReplay, sendWhole } from './caller-response.ts'
+import { readTenant } from './caller.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
-import { readBody } from './incoming.ts'
-import { KeyedCall } from './keyed-call.ts'
 import { isUnavailable } from './outage.ts'
 import { pass } from './pass.ts'
-import { missingTenant, problemOf, refuseDraining, refuseError, refuseSlow, unknownUpstream } from './refusal.ts'
-import { type RequestHead, readRequestHead } from './request-head.ts'
-import { type OwnAnswer, Run, type RunResult } from './run.ts'
+import { missingTenant, refuseDraining, refuseError, refuseSlow, unknownUpstream } from './refusal.ts'
+import { RunSink } from './run-sink.ts'
 import type { StoreWatch } from './store-watch.ts'
 import { readTarget } from './target.ts'
 import type { Route, Upstreams } from './upstreams.ts'
@@ -35,6 +39,9 @@ export interface ProxyParts {
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }
+
+/** As the operator knows them. */
+const names = { maxWaiters: '--max-waiters', maxResult: '--max-result' }
 
 /** One request that carries a key. */
 interface KeyedHead {
@@ -120,21 +127,36 @@ async function takeBody(
 
 async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string, query: string): Promise<void> {
   const { config, engine } = parts
-  const { request, response, head, key, route, body } = keyed
+  const { request, response, head, key, route, target, body } = keyed
   const { mediaType, parameters, contentEncoding, counted } = head
   const method = request.method ?? 'POST'
   const call = new KeyedCall({
-    config,
+    policy: config,
     fingerprintKey: engine.identity.fingerprintKey,
-    canonicalBodies: parts.canonicalBodies,
-    upstream: route.upstream.name,
+    canonicalBody: (input, signal) => parts.canonicalBodies.of(input, signal),
+    operation: route.upstream.name,
     tenant,
     key,
     input: { method, path: route.path, query, headers: counted, mediaType, parameters, contentEncoding, body },
     waitMs: waitBoundMs(head.wait, config.waitMs),
-    response,
+    gone: () => goneSignal(response),
   })
-  await perform(parts, keyed, call).catch(error => {
+  const { upstream } = route
+  const performance = perform({
+    engine,
+    call,
+    caller: new ResponseCaller(response),
+    notice: outcome => noticeOf(outcome, key),
+    path: upstream.basePath + route.path,
+    recordStatus: config.recordStatus,
+    names,
+    surroundings: processSurroundings,
+    dispatch(run) {
+      const headers = ['Accept-Encoding', 'identity', ...head.forward]
+      upstream.send({ method, target, headers, body }, new RunSink(run, upstream).intake)
+    },
+  })
+  await performance.catch(error => {
     if (isUnavailable(error)) {
       if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
       parts.storeWatch.outage.countRefused()
@@ -149,77 +171,6 @@ async function passUnprotected(parts: ProxyParts, keyed: KeyedHead & { readonly 
   if (keyed.response.destroyed) return
   parts.storeWatch.outage.countPassed()
   return pass(keyed.route.upstream, { ...keyed, notice: noticeOf('bypassed', keyed.key) })
-}
-
-/** Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time. */
-async function perform(parts: ProxyParts, keyed: KeyedRequest, call: KeyedCall): Promise<void> {
-  const { response, key } = keyed
-  let lost: Extract<RunResult, { kind: 'lost' }> | undefined
-  for (;;) {
-    const entry = await parts.engine.enter(call)
-    switch (entry.kind) {
-      case 'run': {
-        const result = await run(parts, keyed, entry.attempt)
-        if (result.kind === 'served') return
-        if (result.kind === 'lost') {
-          lost = result
-          call.mayRun = false
-        }
-        break
-      }
-      case 'replay':
-        return sendReplay(response, entry.replay, noticeOf(entry.joined ? 'joined' : 'replayed', key))
-      case 'follow': {
-        const { follower } = entry
-        return sendLive(response, follower, follower.head.headers, noticeOf('joined', key))
-      }
-      case 'refused':
-        return refuse(response, key, problemOf(entry.refusal, call.comparedAs))
-      case 'none':
-        return serveOwn(keyed, lost?.own)
-      case 'left':
-        return
-    }
-  }
-}
-
-async function run(
-  parts: ProxyParts,
-  keyed: KeyedRequest,
-  attempt: Attempt,
-): Promise<{ kind: 'served' } | { kind: 'not begun' } | Extract<RunResult, { kind: 'lost' }>> {
-  const { response, request, head, route, target, body } = keyed
-  const { upstream } = route
-  const notice = noticeOf('executed', keyed.key)
-  const begun = await attempt.begin().catch(error => {
-    // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
-    void attempt.release('free')
-    throw error
-  })
-  if (begun === 'lost') return { kind: 'not begun' }
-  const { recordStatus } = parts.config
-  const { intake, result } = new Run({
-    attempt,
-    response,
-    notice,
-    path: upstream.basePath + route.path,
-    recordStatus,
-    surroundings: processSurroundings,
-  })
-  const headers = ['Accept-Encoding', 'identity', ...head.forward]
-  upstream.send({ method: request.method ?? 'POST', target, headers, body }, intake)
-  const served = await result
-  if (intake.unknownCoding !== undefined) upstream.noteCoding(intake.unknownCoding)
-  if (served.kind !== 'recording') return served
-  await sendLive(response, served.follower, served.head.headers, notice)
-  return { kind: 'served' }
-}
-
-/** An operator has purged the record while it ran: the caller still gets what it paid for, if that is here. */
-function serveOwn({ response, key }: KeyedRequest, own: OwnAnswer | undefined): void {
-  if (own !== undefined) return sendWhole(response, own.head, own.body, noticeOf('executed', key))
-  const detail = 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.'
-  refuse(response, key, { code: 'IN_FLIGHT', detail, retryAfterMs: 1_000 })
 }
 
 function noticeOf(outcome: OutcomeWord, key: string): KeyNotice {

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
+import { readBody, streamBody } from 'retrysafe/internal/adapters/node/incoming'
+import { Relay } from 'retrysafe/internal/adapters/node/relay'
+import { sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
-import type { AnswerHead } from './answer-head.ts'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import type { RequestHead } from 'retrysafe/internal/server/request-head'
+import type { UpstreamHead } from './answer-head.ts'
 import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
-import { type KeyNotice, sendProblem } from './caller-response.ts'
-import { readBody, streamBody } from './incoming.ts'
 import { problemOfFailure, refuseSlow } from './refusal.ts'
-import { Relay } from './relay.ts'
-import type { RequestHead } from './request-head.ts'
 import type { Upstream, UpstreamFailure, UpstreamRequest } from './upstream.ts'
 
 /** A body up to this length goes in one write; a longer one, or one of unknown length, is streamed. */
@@ -69,7 +70,7 @@ class PassSink implements AnswerSink {
     })
   }
 
-  head(head: AnswerHead): 'as it is' {
+  head(head: UpstreamHead): 'as it is' {
     const { response, notice, request } = this.#passed
     const framed = request.method === 'HEAD' ? { ...head, endsByClose: false } : head
     this.#relay = new Relay(response, framed, notice, () => this.intake.resume())

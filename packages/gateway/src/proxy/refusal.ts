@@ -1,10 +1,11 @@
 import type { ServerResponse } from 'node:http'
-import type { Refusal } from 'retrysafe/internal/engine/claim'
+import { breakOff, sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { isProblemCode, type Problem } from 'retrysafe/internal/protocol/problem'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import { outcomeUnknown } from 'retrysafe/internal/server/refusal'
 import type { TenantMode } from '../config/config.ts'
-import { breakOff, type KeyNotice, sendProblem } from './caller-response.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** A store that cannot be asked, or takes nothing more, refuses what carries a key: nothing has begun. */
@@ -46,46 +47,6 @@ export function unknownUpstream(prefixes: string): Problem {
   }
 }
 
-/**
- * What the engine refused, in words for the caller.
- *
- * @param comparedAs why the body counts by its bytes as sent
- */
-export function problemOf(refusal: Refusal, comparedAs: string | undefined): Problem {
-  switch (refusal.code) {
-    case 'KEY_REUSED': {
-      const advice = 'Use a new key for a new request, and the same body for a retry.'
-      const why = comparedAs === undefined ? '' : ` This body counts by its bytes as sent: ${comparedAs}.`
-      return { code: 'KEY_REUSED', detail: `This key was used with another payload. ${advice}${why}` }
-    }
-    case 'OUTCOME_UNKNOWN':
-      return {
-        code: 'OUTCOME_UNKNOWN',
-        detail: `After ${refusal.attempt} attempt(s) it is not known whether the call had its effect; it is not repeated until an operator resolves the record.`,
-      }
-    case 'RESULT_NOT_KEPT':
-      return {
-        code: 'RESULT_NOT_KEPT',
-        detail: 'The call succeeded; its answer was larger than --max-result and was not kept.',
-      }
-    case 'IN_FLIGHT':
-      return { code: 'IN_FLIGHT', detail: inFlightDetail(refusal.reason), retryAfterMs: refusal.retryAfterMs }
-  }
-}
-
-function inFlightDetail(reason: Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']): string {
-  switch (reason) {
-    case 'wait over':
-      return 'The first run is still going; come again.'
-    case 'too many waiters':
-      return 'The first run is still going, and as many requests wait for it as may (--max-waiters).'
-    case 'cooling':
-      return 'The last run failed a moment ago; come again after the pause.'
-    case 'failed again':
-      return 'The run that this request waited for failed, and so did the one after it; come again.'
-  }
-}
-
 /** Why no whole answer came, in words; under `fail`, what came after the dispatch leaves the outcome unknown. */
 export function problemOfFailure(failure: UpstreamFailure, onCrash: CrashPolicy): Problem {
   switch (failure.kind) {
@@ -106,12 +67,5 @@ export function problemOfFailure(failure: UpstreamFailure, onCrash: CrashPolicy)
         code: 'UPSTREAM_TIMEOUT',
         detail: 'The upstream took the request and stayed silent (--upstream-timeout).',
       }
-  }
-}
-
-export function outcomeUnknown(reason: string): Problem {
-  return {
-    code: 'OUTCOME_UNKNOWN',
-    detail: `It is not known whether the call had its effect: ${reason}. It is not repeated until an operator resolves the record.`,
   }
 }

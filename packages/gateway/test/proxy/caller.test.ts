@@ -1,8 +1,8 @@
 import { Socket } from 'node:net'
 import { createIdentity } from 'retrysafe/internal/engine/identity'
+import { readRequestHead } from 'retrysafe/internal/server/request-head'
 import { expect, test } from 'vitest'
 import { readTenant } from '../../src/proxy/caller.ts'
-import { readRequestHead } from '../../src/proxy/request-head.ts'
 
 const identity = createIdentity(Buffer.alloc(32, 1))
 

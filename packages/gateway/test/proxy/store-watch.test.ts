@@ -2,10 +2,10 @@ import { RetrysafeError } from 'retrysafe/internal/engine/errors'
 import type { RecordLabel, StoreKey, Token } from 'retrysafe/internal/engine/record'
 import type { ClaimTerms, LogPiece, Store } from 'retrysafe/internal/engine/store'
 import type { Fingerprint } from 'retrysafe/internal/fingerprint/fingerprint'
+import type { KeyedCall } from 'retrysafe/internal/server/keyed-call'
 import { memoryStore } from 'retrysafe/stores/memory'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualTime } from '../../../retrysafe/test/support/manual-time.ts'
-import type { KeyedCall } from '../../src/proxy/keyed-call.ts'
 import { StoreWatch } from '../../src/proxy/store-watch.ts'
 
 let time: ManualTime

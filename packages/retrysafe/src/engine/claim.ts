@@ -4,8 +4,10 @@ import { pause, type Surroundings, within } from './clock.ts'
 import { RetrysafeError } from './errors.ts'
 import { type Follower, followRecording, openStoredLog } from './follower.ts'
 import { type Instant, instant } from './instant.ts'
+import type { HttpHead, KeptHead } from './outcome.ts'
 import type { CrashPolicy, RecordLabel, StoreKey } from './record.ts'
 import { type RecordWatch, watchRecord } from './record-watch.ts'
+import type { Refusal } from './refusal.ts'
 import { openPieces, openWhole, type Replay, type ReplayOpening } from './replay.ts'
 import type { ClaimAnswer, Store } from './store.ts'
 import type { Waiters } from './waiters.ts'
@@ -34,22 +36,16 @@ export interface Call {
   readonly mayRun?: boolean
 }
 
-/** How a call goes on. */
-export type Entry =
+/** How a call goes on; `Head`: of what calls of its sort record. */
+export type Entry<Head extends KeptHead = HttpHead> =
   | { kind: 'run'; attempt: Attempt }
-  | { kind: 'replay'; replay: Replay; joined: boolean }
-  | { kind: 'follow'; follower: Follower; fence: number }
+  | { kind: 'replay'; replay: Replay<Head>; joined: boolean }
+  | { kind: 'follow'; follower: Follower<Head>; fence: number }
   | { kind: 'refused'; refusal: Refusal }
   /** The caller has left while it waited. */
   | { kind: 'left' }
   /** Nobody has the record, and this call may not run. */
   | { kind: 'none' }
-
-export type Refusal =
-  | { code: 'KEY_REUSED' }
-  | { code: 'OUTCOME_UNKNOWN'; attempt: number }
-  | { code: 'RESULT_NOT_KEPT' }
-  | { code: 'IN_FLIGHT'; retryAfterMs: number; reason: 'wait over' | 'too many waiters' | 'cooling' | 'failed again' }
 
 type Acquired = Extract<ClaimAnswer, { kind: 'acquired' }>
 
@@ -72,8 +68,8 @@ const undecidedMs = 250
  * Claims, and waits where somebody else runs, until it is clear how the call goes on.
  * A waiter never executes: it claims again, at most once after a failed run, and after its cooldown.
  */
-export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
-  const claimant = new Claimant(port, call)
+export async function enter<Head extends KeptHead>(port: ClaimPort, call: Call): Promise<Entry<Head>> {
+  const claimant = new Claimant<Head>(port, call)
   if (call.canonicalFirst) {
     await claimant.bringCanonical()
     if (call.signal?.aborted) return { kind: 'left' }
@@ -98,7 +94,7 @@ export async function enter(port: ClaimPort, call: Call): Promise<Entry> {
   }
 }
 
-class Claimant {
+class Claimant<Head extends KeptHead> {
   readonly #port: ClaimPort
   readonly #call: Call
   readonly #owner: string
@@ -119,13 +115,13 @@ class Claimant {
   }
 
   /** How the call goes on, where the claim's answer says it all. */
-  atOnce(answer: ClaimAnswer, claimedAt: Instant): Entry | undefined {
+  atOnce(answer: ClaimAnswer, claimedAt: Instant): Entry<Head> | undefined {
     switch (answer.kind) {
       case 'acquired':
         if (this.#call.mayRun === false) return undefined
         return { kind: 'run', attempt: this.#port.start(this.#call, answer, claimedAt) }
       case 'completed': {
-        const opening = openWhole(answer)
+        const opening = openWhole<Head>(answer)
         return opening === undefined ? undefined : this.#replay(opening)
       }
       case 'mismatch':
@@ -138,7 +134,7 @@ class Claimant {
   }
 
   /** What takes more than the claim; `undefined` after a wait: claim again. */
-  async afterAll(answer: ClaimAnswer): Promise<Entry | undefined> {
+  async afterAll(answer: ClaimAnswer): Promise<Entry<Head> | undefined> {
     const { store, surroundings } = this.#port
     switch (answer.kind) {
       case 'acquired':
@@ -186,7 +182,7 @@ class Claimant {
     throw error
   }
 
-  #replay(opening: ReplayOpening): Entry | undefined {
+  #replay(opening: ReplayOpening<Head>): Entry<Head> | undefined {
     switch (opening.kind) {
       case 'replay':
         return { kind: 'replay', replay: opening.replay, joined: this.#joined }
@@ -199,7 +195,7 @@ class Claimant {
   }
 
   /** Brings its own canonical fingerprint; after that it is the owner's that is missing, to be watched for. */
-  async #decide(fence: number): Promise<Entry | undefined> {
+  async #decide(fence: number): Promise<Entry<Head> | undefined> {
     const { store, surroundings, live } = this.#port
     if (this.#watch === undefined) {
       await this.bringCanonical()
@@ -214,7 +210,7 @@ class Claimant {
     return undefined
   }
 
-  async #coolDown(fence: number, leftMs: number): Promise<Entry | undefined> {
+  async #coolDown(fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
     this.#failed.add(fence)
     if (this.#failed.size > 1) return inFlight('failed again', leftMs)
     if (leftMs > this.#leftMs()) return inFlight('cooling', leftMs)
@@ -223,7 +219,7 @@ class Claimant {
     return undefined
   }
 
-  async #join(fence: number): Promise<Entry | undefined> {
+  async #join(fence: number): Promise<Entry<Head> | undefined> {
     const leftMs = this.#leftMs()
     if (leftMs <= 0) return inFlight('wait over')
     if (!this.#mayWait()) return inFlight('too many waiters')
@@ -232,12 +228,12 @@ class Claimant {
     return attempt === undefined ? this.#joinElsewhere(fence, leftMs) : this.#joinHere(attempt, fence, leftMs)
   }
 
-  async #joinHere(attempt: Attempt, fence: number, leftMs: number): Promise<Entry | undefined> {
+  async #joinHere(attempt: Attempt, fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
     const { recording } = attempt
     const opened = await within(recording.whenOpen(), this.#port.surroundings.timers, leftMs, this.#call.signal)
     switch (opened?.kind) {
       case 'head':
-        return { kind: 'follow', follower: followRecording(recording, opened.head, false), fence }
+        return { kind: 'follow', follower: followRecording(recording, opened.head as Head, false), fence }
       case 'ended':
         return this.#runFailed(fence, opened.cooldownMs)
       case 'lost':
@@ -247,9 +243,10 @@ class Claimant {
     }
   }
 
-  async #joinElsewhere(fence: number, leftMs: number): Promise<Entry | undefined> {
+  async #joinElsewhere(fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
     const { store, surroundings } = this.#port
-    const opening = await openStoredLog({ store, key: this.#call.key, fence, surroundings }, leftMs, this.#call.signal)
+    const log = { store, key: this.#call.key, fence, surroundings }
+    const opening = await openStoredLog<Head>(log, leftMs, this.#call.signal)
     switch (opening.kind) {
       case 'head':
         return { kind: 'follow', follower: opening.follower, fence }
@@ -264,12 +261,12 @@ class Claimant {
     }
   }
 
-  #runFailed(fence: number, cooldownMs: number): Entry | undefined {
+  #runFailed(fence: number, cooldownMs: number): Entry<Head> | undefined {
     this.#failed.add(fence)
     return this.#failed.size > 1 ? inFlight('failed again', cooldownMs || retryAfterMs) : undefined
   }
 
-  #late(): Entry {
+  #late(): Entry<Head> {
     return this.#call.signal?.aborted ? { kind: 'left' } : inFlight('wait over')
   }
 
@@ -288,12 +285,12 @@ class Claimant {
   }
 }
 
-function refused(refusal: Refusal): Entry {
+function refused(refusal: Refusal): Extract<Entry, { kind: 'refused' }> {
   return { kind: 'refused', refusal }
 }
 
 type InFlightReason = Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']
 
-function inFlight(reason: InFlightReason, afterMs = retryAfterMs): Entry {
+function inFlight(reason: InFlightReason, afterMs = retryAfterMs): Extract<Entry, { kind: 'refused' }> {
   return refused({ code: 'IN_FLIGHT', reason, retryAfterMs: afterMs })
 }

@@ -4,6 +4,7 @@ import { type Call, type ClaimPort, type Entry, enter } from './claim.ts'
 import type { Surroundings } from './clock.ts'
 import { RetrysafeError } from './errors.ts'
 import { createIdentity, type Identity } from './identity.ts'
+import type { HttpHead, KeptHead } from './outcome.ts'
 import type { StoreKey } from './record.ts'
 import type { Store } from './store.ts'
 import { processSurroundings } from './surroundings.ts'
@@ -30,7 +31,7 @@ export interface Engine {
    * Claims, waits, and says how a call goes on. Rejects with the store's errors, and with `DRAINING` after `giveUp`: then
    * nothing has begun.
    */
-  enter(call: Call): Promise<Entry>
+  enter<Head extends KeptHead = HttpHead>(call: Call): Promise<Entry<Head>>
   /** Attempts of this process whose outcome the store does not have yet. */
   readonly running: number
   /** Resolves when nothing runs any more. */

@@ -1,5 +1,5 @@
 import type { Surroundings } from './clock.ts'
-import { decodeHead, type HttpHead, type OutcomeHead } from './outcome.ts'
+import { decodeHead, type HttpHead, type KeptHead, type OutcomeHead } from './outcome.ts'
 import type { RecordState, StoreKey } from './record.ts'
 import { type RecordWatch, watchRecord } from './record-watch.ts'
 import type { Recording } from './recording.ts'
@@ -9,8 +9,8 @@ import type { Store } from './store.ts'
 export type FollowStep = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'end' } | { kind: 'broken' }
 
 /** Reads one generation's body in order, without gaps or repeats, at its own pace. */
-export interface Follower {
-  readonly head: HttpHead
+export interface Follower<Head extends KeptHead = HttpHead> {
+  readonly head: Head
   /** Length of the body, when it was whole already as the follower began. */
   readonly lengthBytes: number | undefined
   next(): Promise<FollowStep>
@@ -20,7 +20,11 @@ export interface Follower {
 const readBytes = 65_536
 
 /** Follows an answer that this process records. */
-export function followRecording(recording: Recording, head: HttpHead, primary: boolean): Follower {
+export function followRecording<Head extends KeptHead>(
+  recording: Recording,
+  head: Head,
+  primary: boolean,
+): Follower<Head> {
   const { tail, terms } = recording
   let offsetBytes = 0
 
@@ -66,8 +70,8 @@ export interface StoredLog {
 }
 
 /** What waiting for the head of another process's run came to. */
-export type StoredOpening =
-  | { kind: 'head'; follower: Follower }
+export type StoredOpening<Head extends KeptHead> =
+  | { kind: 'head'; follower: Follower<Head> }
   | { kind: 'not kept' }
   | { kind: 'ended'; cooldownMs: number }
   /** Another attempt has taken over, or may: claim again. */
@@ -75,14 +79,18 @@ export type StoredOpening =
   | { kind: 'late' }
 
 /** Waits until the log has a head, at most `waitMs`. Subscribes, reads, waits, reads again: a hint may be missed. */
-export async function openStoredLog(log: StoredLog, waitMs: number, signal?: AbortSignal): Promise<StoredOpening> {
+export async function openStoredLog<Head extends KeptHead>(
+  log: StoredLog,
+  waitMs: number,
+  signal?: AbortSignal,
+): Promise<StoredOpening<Head>> {
   const { store, key, surroundings } = log
   const watch = watchRecord(store, key, surroundings, signal)
   const startedMs = surroundings.clock.monotonicMs()
   let keepWatch = false
   try {
     for (;;) {
-      const opening = await readLogHead(log)
+      const opening = await readLogHead<Head>(log)
       switch (opening.kind) {
         case 'head': {
           if (opening.head.kind === 'not kept') return { kind: 'not kept' }
@@ -105,20 +113,20 @@ export async function openStoredLog(log: StoredLog, waitMs: number, signal?: Abo
 }
 
 /** What a log begins with. */
-export interface LogBegin {
-  readonly head: OutcomeHead
+export interface LogBegin<Head extends OutcomeHead> {
+  readonly head: Head
   readonly bodyOffsetBytes: number
   /** Length of the body, once it is sealed. */
   readonly lengthBytes: number | undefined
 }
 
 /** Reads the head of a log, in as many reads as it takes. */
-export async function readLogHead({
+export async function readLogHead<Head extends KeptHead>({
   store,
   key,
   fence,
 }: Omit<StoredLog, 'surroundings'>): Promise<
-  | ({ kind: 'head' } & LogBegin)
+  | ({ kind: 'head' } & LogBegin<OutcomeHead<Head>>)
   | { kind: 'ended'; state: RecordState | 'absent'; cooldownMs: number }
   | { kind: 'nothing' }
   | { kind: 'lapsed' }
@@ -129,7 +137,7 @@ export async function readLogHead({
     if (answer.kind === 'ended') return answer
     if (answer.bytes.byteLength === 0) return { kind: answer.lapsed ? 'lapsed' : 'nothing' }
     begin = begin.byteLength === 0 ? answer.bytes : Buffer.concat([begin, answer.bytes])
-    const decoded = decodeHead(begin)
+    const decoded = decodeHead<Head>(begin)
     if (decoded === undefined) continue
     const lengthBytes = answer.sealed ? answer.lengthBytes - decoded.bodyOffsetBytes : undefined
     return { kind: 'head', ...decoded, lengthBytes }
@@ -137,7 +145,11 @@ export async function readLogHead({
 }
 
 /** Follows, or replays, a log from the store. */
-export function followStored(log: StoredLog, begin: LogBegin & { head: HttpHead }, watch?: RecordWatch): Follower {
+export function followStored<Head extends KeptHead>(
+  log: StoredLog,
+  begin: LogBegin<Head>,
+  watch?: RecordWatch,
+): Follower<Head> {
   let offsetBytes = begin.bodyOffsetBytes
   return {
     head: begin.head,

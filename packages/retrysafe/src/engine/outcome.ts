@@ -7,6 +7,19 @@ export interface HttpHead {
   readonly headers: readonly string[]
 }
 
+/** What a function returned, as `encodeValue` writes it. */
+export interface ValueHead {
+  readonly kind: 'returned value'
+}
+
+/** What an async iterable yielded, as `ItemFrames` writes it. */
+export interface ItemsHead {
+  readonly kind: 'yielded items'
+}
+
+/** The head of an outcome that is there. */
+export type KeptHead = HttpHead | ValueHead | ItemsHead
+
 /**
  * It ran, and its answer was too large to keep. Shorter than any other head: a reader that stood behind the old head
  * finds the log shorter than its place, and never takes a byte of this for the body.
@@ -15,7 +28,7 @@ export interface NotKeptHead {
   readonly kind: 'not kept'
 }
 
-export type OutcomeHead = HttpHead | NotKeptHead
+export type OutcomeHead<Head extends KeptHead = KeptHead> = Head | NotKeptHead
 
 const prefixBytes = 4
 
@@ -29,11 +42,21 @@ export function encodeHead(head: OutcomeHead): Uint8Array {
   return bytes
 }
 
-/** @returns the head and where the body begins, or `undefined` while the head is not whole */
-export function decodeHead(log: Uint8Array): { head: OutcomeHead; bodyOffsetBytes: number } | undefined {
+/**
+ * `Head` is what calls of this sort record: HTTP answers, or what functions give. No call finds an outcome of another
+ * sort: the store key and the fingerprint tell them apart.
+ *
+ * @returns the head and where the body begins, or `undefined` while the head is not whole
+ */
+export function decodeHead<Head extends KeptHead>(
+  log: Uint8Array,
+): { head: OutcomeHead<Head>; bodyOffsetBytes: number } | undefined {
   if (log.byteLength < prefixBytes) return undefined
   const bytes = Buffer.isBuffer(log) ? log : Buffer.from(log.buffer, log.byteOffset, log.byteLength)
   const bodyOffsetBytes = prefixBytes + bytes.readUInt32BE()
   if (bytes.byteLength < bodyOffsetBytes) return undefined
-  return { head: JSON.parse(bytes.toString('utf8', prefixBytes, bodyOffsetBytes)) as OutcomeHead, bodyOffsetBytes }
+  return {
+    head: JSON.parse(bytes.toString('utf8', prefixBytes, bodyOffsetBytes)) as OutcomeHead<Head>,
+    bodyOffsetBytes,
+  }
 }

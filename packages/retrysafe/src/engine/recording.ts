@@ -1,5 +1,5 @@
 import { type LogSource, LogWriter, type LogWriterTerms } from './log-writer.ts'
-import { encodeHead, type HttpHead } from './outcome.ts'
+import { encodeHead, type KeptHead } from './outcome.ts'
 import type { CompleteAnswer } from './store.ts'
 import { Tail } from './tail.ts'
 
@@ -16,7 +16,7 @@ export interface RecordingTerms extends LogWriterTerms {
 }
 
 /** What whoever waits for the head learns. `lost`: another attempt has taken over. */
-export type OpenAnswer = { kind: 'head'; head: HttpHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
+export type OpenAnswer = { kind: 'head'; head: KeptHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
 
 /**
  * Records one answer while it is delivered: a tail for the readers in this process, written behind to the store for
@@ -28,7 +28,7 @@ export class Recording implements LogSource {
   readonly lost: () => void
   readonly #terms: RecordingTerms
   readonly #writer: LogWriter
-  #head: HttpHead | undefined
+  #head: KeptHead | undefined
   #headBytes: Uint8Array = new Uint8Array(0)
   #kept = true
   #opened: OpenAnswer | undefined
@@ -83,7 +83,7 @@ export class Recording implements LogSource {
   }
 
   /** The answer has a head. Until `goLive`, readers get nothing before it is sealed; then all of it. */
-  open(head: HttpHead): void {
+  open(head: KeptHead): void {
     this.#head = head
     this.#headBytes = encodeHead(head)
     this.tail.hold(0)

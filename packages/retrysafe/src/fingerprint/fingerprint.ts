@@ -21,10 +21,20 @@ export interface FingerprintInput extends BodyInput {
 
 /** Raised with every change of what `canonical` or `raw` mean. */
 const version = '2'
+const parsedVersion = 'p'
 
 /** The bytes as sent, plus what counts of the head. Equal raw fingerprints are the same request. One hash. */
 export function rawFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
   return finish(key.digest(`raw ${headOf(input)}${typeAsSent(input)}`, input.body))
+}
+
+/**
+ * A request whose bytes are gone: a parser of somebody else's took them, and left a value. Equals no other fingerprint.
+ *
+ * @param input its `body` is the value's canonical JSON
+ */
+export function parsedFingerprint(key: KeyedHash, input: FingerprintInput): Fingerprint {
+  return (parsedVersion + key.digest(`parsed ${headOf(input)}`, input.body)) as Fingerprint
 }
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { headerNameOf } from '../../src/proxy/header-names.ts'
+import { headerNameOf } from '../../src/server/header-names.ts'
 
 test('a name is remembered, but not one that is as long as only a hostile one is', () => {
   const short = 'X-Remembered'.padEnd(64, 'x')

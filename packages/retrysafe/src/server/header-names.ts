@@ -1,6 +1,6 @@
-import { isHopByHop, isOurs, isReplayable } from 'retrysafe/internal/protocol/headers'
+import { isHopByHop, isOurs, isReplayable } from '../protocol/headers.ts'
 
-/** What the gateway has to know of a header name; looked up, not worked out, for each header of each message. */
+/** What has to be known of a header name; looked up, not worked out, for each header of each message. */
 export interface HeaderName {
   /** Lower case. */
   readonly name: string
@@ -12,7 +12,7 @@ export interface HeaderName {
   readonly slot: number
 }
 
-/** Request headers whose values the gateway reads. */
+/** Request headers whose values are read. */
 export const readNames = [
   'authorization',
   'x-api-key',

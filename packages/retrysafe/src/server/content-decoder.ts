@@ -8,7 +8,7 @@ import {
   type Inflate,
   type InflateRaw,
 } from 'node:zlib'
-import { codingsOf, MAX_CODINGS } from 'retrysafe/internal/fingerprint/content-coding'
+import { codingsOf, MAX_CODINGS } from '../fingerprint/content-coding.ts'
 
 type Zlib = BrotliDecompress | Gunzip | Inflate | InflateRaw
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
-import type { Timers } from 'retrysafe/internal/engine/clock'
+import type { Timers } from '../../engine/clock.ts'
 
 export type BodyReading =
   | { kind: 'body'; bytes: Buffer }

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Timers } from 'retrysafe/internal/engine/clock'
 import { expect, onTestFinished, test } from 'vitest'
-import { type BodyReading, readBody } from '../../src/proxy/incoming.ts'
+import { type BodyReading, readBody } from '../../src/adapters/node/incoming.ts'
+import type { Timers } from '../../src/engine/clock.ts'
 
 /** Timers that fire when a test says so. */
 function handTimers(): { timers: Timers; started: { delayMs: number; run: () => void; cancelled: boolean }[] } {

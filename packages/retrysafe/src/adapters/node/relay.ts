@@ -1,19 +1,19 @@
-import type { ServerResponse } from 'node:http'
-import type { AnswerHead } from './answer-head.ts'
-import { breakOff, flushHead, type KeyNotice, writeAnswerHead } from './caller-response.ts'
+import type { AnswerHead } from '../../server/answer-head.ts'
+import type { KeyNotice, Relaying } from '../../server/caller.ts'
+import { breakOff, flushHead, type Outlet, writeAnswerHead } from './response.ts'
 
 /**
  * Hands an answer that is not recorded to its one caller, at the caller's pace; without a caller, to nobody.
  * Its end is shown by `end` and not before, also where a length tells it: the key is free by then.
  */
-export class Relay {
-  readonly #response: ServerResponse
+export class Relay implements Relaying {
+  readonly #response: Outlet
   readonly #resume: () => void
   #head: NodeJS.Immediate | undefined
   #leftBytes: number
   #last: Uint8Array | undefined
 
-  constructor(response: ServerResponse, head: AnswerHead, notice: KeyNotice | undefined, resume: () => void) {
+  constructor(response: Outlet, head: AnswerHead, notice: KeyNotice | undefined, resume: () => void) {
     this.#response = response
     this.#resume = resume
     this.#leftBytes = head.contentLength ?? Number.POSITIVE_INFINITY

@@ -1,8 +1,8 @@
-import { connectionTokens } from 'retrysafe/internal/protocol/headers'
-import type { WaitHeaders } from 'retrysafe/internal/protocol/wait'
+import { connectionTokens } from '../protocol/headers.ts'
+import type { WaitHeaders } from '../protocol/wait.ts'
 import { headerNameOf, type ReadName, readNames } from './header-names.ts'
 
-/** All that the gateway needs of a request's head, read in one pass. */
+/** All that is needed of a request's head, read in one pass. */
 export interface RequestHead {
   /** Names and values in turn, for the upstream: neither hop-by-hop nor ours, no framing, no accepted encodings. */
   readonly forward: string[]

@@ -1,32 +1,40 @@
 import type { ServerResponse } from 'node:http'
-import type { Follower } from 'retrysafe/internal/engine/follower'
-import type { Replay } from 'retrysafe/internal/engine/replay'
-import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
-import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
-import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
+import type { Follower } from '../../engine/follower.ts'
+import type { Replay } from '../../engine/replay.ts'
+import { processSurroundings } from '../../engine/surroundings.ts'
+import { type Problem, problemAnswer } from '../../protocol/problem.ts'
+import type { KeyNotice } from '../../server/caller.ts'
+import { noticeHeaders } from '../../server/notice.ts'
 import { discard } from './incoming.ts'
 
-/** What one response says about its key. */
-export interface KeyNotice {
-  readonly outcome: OutcomeWord
-  readonly key: string
-}
+/** As much of a response as answering takes: one of Node's, or the way beneath one that somebody else writes to. */
+export type Outlet = Pick<
+  ServerResponse,
+  | 'destroyed'
+  | 'headersSent'
+  | 'writableEnded'
+  | 'shouldKeepAlive'
+  | 'req'
+  | 'socket'
+  | 'writeHead'
+  | 'write'
+  | 'end'
+  | 'destroy'
+  | 'flushHeaders'
+  | 'removeHeader'
+  | 'on'
+  | 'once'
+  | 'off'
+>
 
 /** Above this the copy costs more than the second write. */
 const oneWriteBytes = 16_384
-
-function noticeHeaders(notice: KeyNotice | undefined): string[] {
-  if (notice === undefined) return []
-  const replayed = notice.outcome === 'replayed' || notice.outcome === 'joined'
-  const headers = ['Retrysafe-Outcome', notice.outcome, 'Retrysafe-Key', notice.key]
-  return replayed ? ['Idempotent-Replayed', 'true', ...headers] : headers
-}
 
 /**
  * Refuses. The client has the whole refusal at once; the connection goes on, or ends, when the rest of its request has
  * gone by.
  */
-export function sendProblem(response: ServerResponse, problem: Problem, notice?: KeyNotice): void {
+export function sendProblem(response: Outlet, problem: Problem, notice?: KeyNotice): void {
   if (response.headersSent || response.destroyed) return
   const { status, title, headers, body } = problemAnswer(problem)
   response.writeHead(status, title, [...headers, ...noticeHeaders(notice)])
@@ -37,16 +45,16 @@ export function sendProblem(response: ServerResponse, problem: Problem, notice?:
 }
 
 /** Refusals that are out, whole, and wait for their request to go by. */
-const refused = new WeakSet<ServerResponse>()
+const refused = new WeakSet<object>()
 
 /** Nothing more has to be written for it: its connection may end in good order. */
-export function isRefused(response: ServerResponse): boolean {
+export function isRefused(response: Outlet): boolean {
   return refused.has(response)
 }
 
 /** Begins an answer of an upstream. `lengthBytes`: when it is known; else it goes in chunks, or ends with the connection. */
 export function writeAnswerHead(
-  response: ServerResponse,
+  response: Outlet,
   status: number,
   headers: readonly string[],
   framing: { kind: 'length'; bytes: number } | { kind: 'chunked' } | { kind: 'close' },
@@ -70,19 +78,19 @@ export function writeAnswerHead(
 }
 
 /** Answers that nothing but the end of their connection ends: HTTP/1.0 knows no chunks. */
-const endingByClose = new WeakSet<ServerResponse>()
+const endingByClose = new WeakSet<object>()
 
 /**
  * Ends a caller's connection in mid-answer so that it can't take what it has for the whole. Where the end of the
  * connection is the end of the answer, only a reset says that something is missing.
  */
-export function breakOff(response: ServerResponse): void {
+export function breakOff(response: Outlet): void {
   if (endingByClose.has(response)) response.socket?.resetAndDestroy()
   response.destroy()
 }
 
 /** Sends an outcome from the store. */
-export async function sendReplay(response: ServerResponse, replay: Replay, notice: KeyNotice): Promise<void> {
+export async function sendReplay(response: Outlet, replay: Replay, notice: KeyNotice): Promise<void> {
   const headers = [...replay.head.headers, 'Age', String(Math.floor(replay.ageMs / 1_000))]
   const framing = { kind: 'length', bytes: replay.lengthBytes } as const
   writeAnswerHead(response, replay.head.status, headers, framing, notice)
@@ -92,7 +100,7 @@ export async function sendReplay(response: ServerResponse, replay: Replay, notic
 
 /** A whole answer that is here: head and body in one piece. */
 export function sendWhole(
-  response: ServerResponse,
+  response: Outlet,
   head: { status: number; headers: readonly string[] },
   body: Uint8Array,
   notice: KeyNotice,
@@ -103,14 +111,14 @@ export function sendWhole(
 }
 
 /** As Latin-1 text, byte for byte, Node sends a short body in one write with the head; as a buffer it takes two. */
-function endWhole(response: ServerResponse, body: Uint8Array): void {
+function endWhole(response: Outlet, body: Uint8Array): void {
   if (body.byteLength > oneWriteBytes) response.end(body)
   else response.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1')
 }
 
 /** Sends a running answer as it comes. */
 export async function sendLive(
-  response: ServerResponse,
+  response: Outlet,
   follower: Follower,
   headers: readonly string[],
   notice: KeyNotice,
@@ -123,7 +131,7 @@ export async function sendLive(
 }
 
 /** Writes what the follower gives at the caller's pace. A run that broke breaks the caller's connection, never ends it. */
-async function pipe(response: ServerResponse, follower: Follower): Promise<void> {
+async function pipe(response: Outlet, follower: Follower): Promise<void> {
   const close = (): void => follower.close()
   response.once('close', close)
   const head = setImmediate(flushHead, response)
@@ -153,11 +161,11 @@ async function pipe(response: ServerResponse, follower: Follower): Promise<void>
 }
 
 /** Node keeps a head back for the first bytes, in one write; where none are here yet, a client's time-out may run. */
-export function flushHead(response: ServerResponse): void {
+export function flushHead(response: Outlet): void {
   if (!response.destroyed) response.flushHeaders()
 }
 
-function drained(response: ServerResponse): Promise<void> {
+function drained(response: Outlet): Promise<void> {
   return new Promise(resolve => {
     const done = (): void => {
       response.off('drain', done)

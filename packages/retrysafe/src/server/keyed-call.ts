@@ -1,30 +1,33 @@
-import type { ServerResponse } from 'node:http'
-import type { Call } from 'retrysafe/internal/engine/claim'
-import { storeKey } from 'retrysafe/internal/engine/identity'
-import type { CrashPolicy, RecordLabel, StoreKey } from 'retrysafe/internal/engine/record'
-import { bodyForm, type CanonicalBody } from 'retrysafe/internal/fingerprint/canonical-body'
-import { codingsOf } from 'retrysafe/internal/fingerprint/content-coding'
+import type { Call } from '../engine/claim.ts'
+import { storeKey } from '../engine/identity.ts'
+import type { CallPolicy } from '../engine/policy.ts'
+import type { CrashPolicy, RecordLabel, StoreKey } from '../engine/record.ts'
+import { bodyForm, type CanonicalBody } from '../fingerprint/canonical-body.ts'
+import { codingsOf } from '../fingerprint/content-coding.ts'
 import {
   canonicalFingerprint,
   type Fingerprint,
   type FingerprintInput,
+  parsedFingerprint,
   rawFingerprint,
-} from 'retrysafe/internal/fingerprint/fingerprint'
-import type { KeyedHash } from 'retrysafe/internal/fingerprint/keyed-hash'
-import type { GatewayConfig } from '../config/config.ts'
-import type { CanonicalBodies } from './canonical-bodies.ts'
+} from '../fingerprint/fingerprint.ts'
+import type { KeyedHash } from '../fingerprint/keyed-hash.ts'
 
 /** What of a request with a key makes its call. */
 export interface KeyedCallTerms {
-  readonly config: GatewayConfig
+  readonly policy: CallPolicy
   readonly fingerprintKey: KeyedHash
-  readonly canonicalBodies: CanonicalBodies
-  readonly upstream: string
+  /** Makes the body's canonical form, elsewhere where that takes long. */
+  readonly canonicalBody: (input: FingerprintInput, signal?: AbortSignal) => CanonicalBody | Promise<CanonicalBody>
+  readonly operation: string
   readonly tenant: string
   readonly key: string
   readonly input: FingerprintInput
+  /** The body's bytes are gone: `input.body` is canonical JSON of what a parser left. Default false. */
+  readonly isParsed?: boolean
   readonly waitMs: number
-  readonly response: ServerResponse
+  /** Fires when the caller has left; made when it is asked for. */
+  readonly gone: () => AbortSignal
 }
 
 /** A request as the engine takes it; what most calls never need is made when it is asked for. */
@@ -43,33 +46,34 @@ export class KeyedCall implements Call {
   mayRun = true
   readonly #fingerprintKey: KeyedHash
   readonly #input: FingerprintInput
-  readonly #response: ServerResponse
-  readonly #canonicalBodies: CanonicalBodies
+  readonly #canonicalBody: KeyedCallTerms['canonicalBody']
+  readonly #gone: () => AbortSignal
   #canonical: Fingerprint | Promise<Fingerprint> | undefined
   #comparedAs: string | undefined
-  #gone: AbortController | undefined
 
   constructor(terms: KeyedCallTerms) {
-    const { config, fingerprintKey, canonicalBodies, upstream, tenant, key, input, waitMs, response } = terms
-    this.key = storeKey(tenant, upstream, key)
-    this.raw = rawFingerprint(fingerprintKey, input)
-    this.leaseMs = config.leaseMs
-    this.retentionMs = config.retentionMs
-    this.onCrash = config.onCrash
-    this.maxAttempts = config.maxAttempts
+    const { policy, fingerprintKey, operation, tenant, key, input, waitMs } = terms
+    this.key = storeKey(tenant, operation, key)
+    this.raw = terms.isParsed ? parsedFingerprint(fingerprintKey, input) : rawFingerprint(fingerprintKey, input)
+    this.leaseMs = policy.leaseMs
+    this.retentionMs = policy.retentionMs
+    this.onCrash = policy.onCrash
+    this.maxAttempts = policy.maxAttempts
     this.waitMs = waitMs
     const { method, path } = input
-    this.label = { key, operation: upstream, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
-    this.canonicalFirst = bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0
+    this.label = { key, operation, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
+    this.canonicalFirst =
+      !terms.isParsed && (bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0)
     this.#fingerprintKey = fingerprintKey
-    this.#canonicalBodies = canonicalBodies
+    this.#canonicalBody = terms.canonicalBody
     this.#input = input
-    this.#response = response
+    this.#gone = terms.gone
+    if (terms.isParsed) this.#canonical = this.raw
   }
 
   readonly canonical = (signal?: AbortSignal): Fingerprint | Promise<Fingerprint> => {
     if (this.#canonical === undefined) {
-      const body = this.#canonicalBodies.of(this.#input, signal)
+      const body = this.#canonicalBody(this.#input, signal)
       this.#canonical = body instanceof Promise ? body.then(made => this.#fingerprint(made)) : this.#fingerprint(body)
     }
     return this.#canonical
@@ -85,13 +89,7 @@ export class KeyedCall implements Call {
 
   /** Fires when the caller has left. */
   get signal(): AbortSignal {
-    if (this.#gone === undefined) {
-      const gone = new AbortController()
-      this.#gone = gone
-      if (this.#response.destroyed) gone.abort()
-      else this.#response.on('close', () => gone.abort())
-    }
-    return this.#gone.signal
+    return this.#gone()
   }
 
   #fingerprint(body: CanonicalBody): Fingerprint {

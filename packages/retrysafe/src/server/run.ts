@@ -1,21 +1,18 @@
-import type { ServerResponse } from 'node:http'
-import type { Attempt } from 'retrysafe/internal/engine/attempt'
-import { type Surroundings, within } from 'retrysafe/internal/engine/clock'
-import { cooldownMs } from 'retrysafe/internal/engine/cooldown'
-import { type Follower, followRecording } from 'retrysafe/internal/engine/follower'
-import type { HttpHead } from 'retrysafe/internal/engine/outcome'
-import type { AttemptEnd } from 'retrysafe/internal/engine/record'
-import type { Problem } from 'retrysafe/internal/protocol/problem'
-import { parseRetryAfter } from 'retrysafe/internal/protocol/seconds'
-import { type AnswerWatcher, isStream, selectWatcher, type Verdict } from 'retrysafe/providers'
-import type { StatusRange } from '../config/config.ts'
-import { type AnswerHead, decodedHead } from './answer-head.ts'
-import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
-import { breakOff, type KeyNotice, sendProblem, sendWhole } from './caller-response.ts'
-import { isDecodable } from './content-decoder.ts'
-import { outcomeUnknown, problemOfFailure } from './refusal.ts'
-import { Relay } from './relay.ts'
-import type { UpstreamFailure } from './upstream.ts'
+import type { Attempt } from '../engine/attempt.ts'
+import { type Surroundings, within } from '../engine/clock.ts'
+import { cooldownMs } from '../engine/cooldown.ts'
+import { type Follower, followRecording } from '../engine/follower.ts'
+import type { HttpHead } from '../engine/outcome.ts'
+import type { AttemptEnd } from '../engine/record.ts'
+import type { Problem } from '../protocol/problem.ts'
+import { parseRetryAfter } from '../protocol/seconds.ts'
+import { isStream, selectWatcher } from '../providers/select.ts'
+import type { AnswerWatcher, Verdict } from '../providers/watcher.ts'
+import type { AnswerHead } from './answer-head.ts'
+import type { Caller, KeyNotice, Relaying } from './caller.ts'
+import type { Failure } from './failure.ts'
+import { outcomeUnknown } from './refusal.ts'
+import { isIn, type StatusRange } from './status-range.ts'
 
 /** A plain answer up to this length waits whole until it is recorded; a longer one is delivered as it comes. */
 const plainBytes = 262_144
@@ -28,11 +25,22 @@ const releaseWaitMs = 1_000
 
 export interface RunTerms {
   readonly attempt: Attempt
-  readonly response: ServerResponse
+  readonly caller: Caller
   readonly notice: KeyNotice
+  /** Of the request as the effect sees it: by it the answer is judged. */
   readonly path: string
   readonly recordStatus: readonly StatusRange[]
   readonly surroundings: Surroundings
+  /** Called when nothing more will come of it. */
+  readonly ended?: (recorded: boolean) => void
+}
+
+/** Where an answer comes from. */
+export interface Source {
+  /** Goes on after `data` has answered false. */
+  resume(): void
+  /** Ends it; the run is told as of a failure. */
+  stop(): void
 }
 
 /** A whole answer that has not been shown to its caller. */
@@ -53,49 +61,65 @@ export type RunResult =
 type Phase =
   | { kind: 'waiting' }
   | { kind: 'recording'; head: AnswerHead; outcome: HttpHead; watcher: AnswerWatcher; live: boolean }
-  | { kind: 'relaying'; head: AnswerHead; relay: Relay }
+  | { kind: 'relaying'; head: AnswerHead; isJudgeable: boolean; relay: Relaying }
   /** The answer says nothing of the outcome, and the policy forbids to show it. */
   | { kind: 'hiding'; head: AnswerHead }
   | { kind: 'over' }
 type RecordingPhase = Extract<Phase, { kind: 'recording' }>
+type RelayingPhase = Extract<Phase, { kind: 'relaying' }>
 
 /**
  * Takes in one attempt's answer, whoever listens: records it or hands it on, and ends the attempt by the table of ends.
  * It belongs to the attempt, not to the client's connection.
  */
-export class Run implements AnswerSink {
+export class Run {
   readonly result: Promise<RunResult>
-  readonly intake: AnswerIntake = new AnswerIntake(this)
+  /** Ends it where it stands, once it reads: nobody waits for it any more. */
+  readonly stop = (): void => this.#source.stop()
   readonly #terms: RunTerms
   #tellResult: (result: RunResult) => void = () => {}
   #phase: Phase = { kind: 'waiting' }
+  #source: Source = nothing
   #lingering = false
+  #isRecorded = false
 
   constructor(terms: RunTerms) {
     this.#terms = terms
     this.result = new Promise(resolve => {
       this.#tellResult = resolve
     })
-    terms.attempt.onStop(() => this.intake.stop())
+    terms.attempt.onStop(this.stop)
   }
 
-  head(head: AnswerHead): 'decode' | 'as it is' {
-    const { attempt, response, notice, recordStatus } = this.#terms
-    if (isJudgeable(head) && isIn(recordStatus, head.status)) {
-      const encoded = head.contentEncoding !== undefined
-      this.#beginRecording(encoded ? decodedHead(head) : head)
-      return encoded ? 'decode' : 'as it is'
+  /** To be called before anything comes. */
+  reads(source: Source): void {
+    this.#source = source
+    if (this.#terms.attempt.isStopped) source.stop()
+  }
+
+  /**
+   * The answer begins.
+   *
+   * @param recordable the head of what would be recorded; `undefined`: nobody can judge whether its body is whole
+   */
+  head(head: AnswerHead, recordable: AnswerHead | undefined): 'recording' | 'handing on' {
+    const { attempt, caller, notice, recordStatus } = this.#terms
+    if (recordable !== undefined && isIn(recordStatus, head.status)) {
+      this.#beginRecording(recordable)
+      return 'recording'
     }
     if (attempt.onCrash === 'fail' && (head.status === 502 || head.status === 504)) {
       this.#phase = { kind: 'hiding', head }
     } else {
-      this.#phase = { kind: 'relaying', head, relay: new Relay(response, head, notice, () => this.intake.resume()) }
+      const relay = caller.relay(head, notice, () => this.#source.resume())
+      this.#phase = { kind: 'relaying', head, isJudgeable: recordable !== undefined, relay }
       this.#tellResult({ kind: 'served' })
     }
-    return 'as it is'
+    return 'handing on'
   }
 
-  data(bytes: Buffer): boolean {
+  /** @returns false when the source should wait until it is resumed */
+  data(bytes: Uint8Array): boolean {
     const phase = this.#phase
     switch (phase.kind) {
       case 'recording':
@@ -107,13 +131,16 @@ export class Run implements AnswerSink {
     }
   }
 
-  end(failure: UpstreamFailure | undefined): void {
-    this.#finish(failure).catch(() => {
+  /** Comes once: without a failure, the body ended as its framing says. */
+  end(failure: Failure | undefined): void {
+    const finished = this.#finish(failure).catch(() => {
       // A fault of ours (a head that Node refuses to send, say) ends this call, not the process.
       void this.#terms.attempt.release('broken')
-      breakOff(this.#terms.response)
+      this.#terms.caller.breakOff()
       this.#tellResult({ kind: 'served' })
     })
+    const { ended } = this.#terms
+    if (ended !== undefined) void finished.then(() => ended(this.#isRecorded))
   }
 
   #beginRecording(head: AnswerHead): void {
@@ -140,7 +167,7 @@ export class Run implements AnswerSink {
     this.#tellResult({ kind: 'recording', head: phase.head, follower })
   }
 
-  #record(phase: RecordingPhase, bytes: Buffer): boolean {
+  #record(phase: RecordingPhase, bytes: Uint8Array): boolean {
     const { recording } = this.#terms.attempt
     const { head, watcher } = phase
     const beforeBytes = recording.tail.lengthBytes
@@ -154,7 +181,7 @@ export class Run implements AnswerSink {
       )
     }
     const hasRoom = recording.write(bytes)
-    if (!hasRoom) recording.whenRoom(() => this.intake.resume())
+    if (!hasRoom) recording.whenRoom(() => this.#source.resume())
     return hasRoom
   }
 
@@ -162,36 +189,36 @@ export class Run implements AnswerSink {
     if (this.#lingering) return
     this.#lingering = true
     this.#terms.surroundings.timers.after(lingerMs, () => {
-      if (this.#phase.kind === 'recording') this.intake.stop()
+      if (this.#phase.kind === 'recording') this.#source.stop()
     })
   }
 
   /** The upstream is done, one way or the other. */
-  async #finish(failure: UpstreamFailure | undefined): Promise<void> {
+  async #finish(failure: Failure | undefined): Promise<void> {
     const phase = this.#phase
     this.#phase = { kind: 'over' }
     switch (phase.kind) {
       case 'waiting':
-        return this.#finishWithoutAnswer(failure ?? { kind: 'cut', reason: 'no answer' })
+        return this.#finishWithoutAnswer(failure ?? noAnswer)
       case 'recording':
         return this.#finishRecording(phase, failure)
       case 'relaying':
-        await this.#release(failure === undefined ? endOf(phase.head, this.#terms.recordStatus) : 'broken', phase.head)
+        await this.#release(failure === undefined ? this.#endOf(phase) : endInPart(failure), phase.head)
         return failure === undefined ? phase.relay.end() : phase.relay.cut()
       case 'hiding':
         await this.#release('broken', phase.head)
-        return this.#refuse(outcomeUnknown(`the upstream answered ${phase.head.status}`))
+        return this.#refuse(outcomeUnknown(`the answer was ${phase.head.status}`))
       case 'over':
         return
     }
   }
 
-  async #finishWithoutAnswer(failure: UpstreamFailure): Promise<void> {
+  async #finishWithoutAnswer(failure: Failure): Promise<void> {
     const { attempt } = this.#terms
     if (attempt.isCancelled) return this.#finishCancelled()
     if (attempt.isStopped) return this.#tellResult({ kind: 'lost', own: undefined })
-    await this.#release(failure.kind === 'unreachable' ? 'free' : 'broken')
-    this.#refuse(problemOfFailure(failure, attempt.onCrash))
+    await this.#release(failure.end)
+    this.#serveFailure(failure)
   }
 
   async #finishCancelled(): Promise<void> {
@@ -199,32 +226,33 @@ export class Run implements AnswerSink {
     this.#refuse({ code: 'UPSTREAM_UNREACHABLE', detail: 'The call was cancelled by the operator.' })
   }
 
-  async #finishRecording(phase: RecordingPhase, failure: UpstreamFailure | undefined): Promise<void> {
+  async #finishRecording(phase: RecordingPhase, failure: Failure | undefined): Promise<void> {
     const { attempt } = this.#terms
     const own = phase.live ? undefined : { head: phase.head, body: attempt.recording.tail.whole() }
     const verdict = phase.watcher.end(failure === undefined)
     if (verdict.kind === 'complete') {
       if ((await attempt.complete()) === 'lost') return this.#tellResult({ kind: 'lost', own })
+      this.#isRecorded = true
       // A live answer's caller reads the recording already.
       return own === undefined ? undefined : this.#serveWhole(own)
     }
     if (attempt.isCancelled) return this.#finishCancelled()
     if (attempt.isStopped) return this.#tellResult({ kind: 'lost', own: undefined })
     if (verdict.kind === 'error') await this.#release('failed', phase.head, true)
-    else await this.#release('broken', phase.head)
+    else await this.#release(endInPart(failure), phase.head)
     if (own !== undefined) this.#servePlain(own, verdict, failure)
   }
 
   /** The caller has not had a byte yet: it gets what the upstream said, if that came whole and may be shown. */
-  #servePlain(own: OwnAnswer, verdict: Verdict, failure: UpstreamFailure | undefined): void {
+  #servePlain(own: OwnAnswer, verdict: Verdict, failure: Failure | undefined): void {
     const { onCrash } = this.#terms.attempt
-    if (failure !== undefined) return this.#refuse(problemOfFailure(failure, onCrash))
+    if (failure !== undefined) return this.#serveFailure(failure)
     const unknown = verdict.kind === 'incomplete' && onCrash === 'fail'
     return unknown ? this.#refuse(outcomeUnknown(verdict.reason)) : this.#serveWhole(own)
   }
 
   #serveWhole({ head, body }: OwnAnswer): void {
-    sendWhole(this.#terms.response, head, body, this.#terms.notice)
+    this.#terms.caller.whole(head, body, this.#terms.notice)
     this.#tellResult({ kind: 'served' })
   }
 
@@ -235,26 +263,35 @@ export class Run implements AnswerSink {
     await within(attempt.release(end, { cooldownMs: rest, whole }), surroundings.timers, releaseWaitMs)
   }
 
-  #refuse(problem: Problem): void {
-    sendProblem(this.#terms.response, problem, this.#terms.notice)
+  #serveFailure(failure: Failure): void {
+    const { attempt, caller, notice } = this.#terms
+    caller.failed(failure, failure.problem(attempt.onCrash), notice)
     this.#tellResult({ kind: 'served' })
+  }
+
+  #refuse(problem: Problem): void {
+    this.#terms.caller.problem(problem, this.#terms.notice)
+    this.#tellResult({ kind: 'served' })
+  }
+
+  /** The table of ends, for whole answers that are not recorded. A success that nobody can read is no reported failure. */
+  #endOf({ head, isJudgeable }: RelayingPhase): AttemptEnd {
+    const { status, endsByClose } = head
+    if (endsByClose || status === 502 || status === 504) return 'broken'
+    if (isIn(this.#terms.recordStatus, status) && !isJudgeable) return 'broken'
+    const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
+    return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'
   }
 }
 
-function isIn(ranges: readonly StatusRange[], status: number): boolean {
-  return ranges.some(range => status >= range.from && status <= range.to)
+/** Of an answer that had begun. */
+function endInPart(failure: Failure | undefined): AttemptEnd {
+  return failure?.end === 'failed' ? 'failed' : 'broken'
 }
 
-/** Whether somebody here can tell that its body is whole: not if it ends with its connection, or in an unknown coding. */
-function isJudgeable({ endsByClose, contentEncoding }: AnswerHead): boolean {
-  return !endsByClose && (contentEncoding === undefined || isDecodable(contentEncoding))
-}
+const nothing: Source = { resume: () => {}, stop: () => {} }
 
-/** The table of ends, for whole answers that are not recorded. A success that nobody can read is no reported failure. */
-function endOf(head: AnswerHead, recordStatus: readonly StatusRange[]): AttemptEnd {
-  const { status, endsByClose } = head
-  if (endsByClose || status === 502 || status === 504) return 'broken'
-  if (isIn(recordStatus, status) && !isJudgeable(head)) return 'broken'
-  const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
-  return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'
+const noAnswer: Failure = {
+  end: 'broken',
+  problem: () => ({ code: 'UPSTREAM_UNREACHABLE', detail: 'It ended without an answer.' }),
 }

@@ -1,0 +1,295 @@
+import { EventEmitter } from 'node:events'
+import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { RetrysafeError } from '../../engine/errors.ts'
+import type { HandlerAnswer } from '../../server/handler-answer.ts'
+import { readHandlerHead } from '../../server/handler-head.ts'
+import { HeldSocket } from './held-socket.ts'
+import { NativeWay } from './native-way.ts'
+import type { Outlet } from './response.ts'
+import {
+  bytesOf,
+  type Callback,
+  type HeadersArgument,
+  headersSent,
+  optionsOf,
+  rawNamesOf,
+  setAll,
+} from './response-arguments.ts'
+
+export interface CaptureTerms {
+  /** Where the handler's answer goes. */
+  readonly answer: HandlerAnswer
+  /** Whether the handler hears at once that its client has left; else when it has answered. */
+  readonly tellsClose: boolean
+}
+
+/**
+ * A response whose handler writes to us: from `capture` on, `writeHead`, `write`, `end` and whatever is built on them (a
+ * framework's helpers, `pipe`) go to a `HandlerAnswer`. What the client gets goes through `outlet`, the way that was
+ * there before. The handler's response outlives its client: `close` comes when the handler has answered.
+ */
+export class CapturedResponse {
+  readonly outlet: Outlet
+  readonly #response: ServerResponse
+  readonly #way: NativeWay
+  readonly #outer: readonly (readonly [name: string, value: OutgoingHttpHeader])[]
+  readonly #outerStatus: number
+  #terms: CaptureTerms | undefined
+  #restore: (() => void)[] = []
+  #held: HeldSocket | undefined
+  /** Where the handler waits for room, if what it would wait for is a compressor's own. */
+  readonly #drains = new EventEmitter().setMaxListeners(0)
+  #hasHead = false
+  #hasEnded = false
+  #needsDrain = false
+  #hasClosed = false
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    this.#way = new NativeWay(response)
+    this.outlet = this.#way.outlet
+    this.#outer = Object.entries(response.getHeaders()).map(([name, value]) => [name, value ?? ''] as const)
+    this.#outerStatus = response.statusCode
+  }
+
+  /** From now on the handler writes to `terms.answer`. */
+  capture(terms: CaptureTerms): void {
+    this.#terms = terms
+    this.#way.capture(() => this.#forgetHeaders())
+    this.#define(this.#response, {
+      ...this.#methods(terms.answer),
+      ...this.#headerMethods(),
+      headersSent: this.#view('headersSent', () => this.#hasHead),
+      writableEnded: this.#view('writableEnded', () => this.#hasEnded),
+      writableNeedDrain: { get: () => this.#needsDrain, configurable: true, enumerable: false },
+    })
+    this.#holdConnection()
+  }
+
+  /** Whoever writes from now on writes to the client. */
+  release(): void {
+    for (const restore of this.#restore.splice(0)) restore()
+  }
+
+  /** The handler may write on, or is not listened to any more. */
+  tellRoom(): void {
+    if (this.#terms?.answer.isOver) this.#tellClose()
+    if (!this.#needsDrain) return
+    this.#needsDrain = false
+    if (this.#way.isPatched) this.#drains.emit('drain')
+    else this.#way.native.emit('drain')
+  }
+
+  /** What somebody else answered is sent instead: nothing of the handler's head counts. */
+  forgetHandler(): void {
+    this.#way.deliver(() => {
+      for (const name of this.#response.getHeaderNames()) this.#response.removeHeader(name)
+      for (const [name, value] of this.#outer) this.#response.setHeader(name, value)
+    })
+    this.#response.statusCode = this.#outerStatus
+    this.#response.statusMessage = ''
+  }
+
+  /** What it keeps of them comes with the head that is written. Whether the connection lives on is the handler's to say. */
+  #forgetHeaders(): void {
+    for (const name of this.#response.getHeaderNames()) {
+      const isKept = name === 'connection' || this.isOuter(name, String(this.#response.getHeader(name)))
+      if (!isKept) this.#response.removeHeader(name)
+    }
+  }
+
+  isOuter(name: string, value: string): boolean {
+    return this.#outer.some(([outer, given]) => outer === name && String(given) === value)
+  }
+
+  #writeHead(status: number, rest: unknown[]): ServerResponse {
+    if (this.#hasHead) throw headersSent()
+    const [first, second] = rest
+    if (typeof first === 'string') this.#response.statusMessage = first
+    this.#response.statusCode = status
+    setAll(this.#response, (typeof first === 'string' ? second : (first ?? second)) as HeadersArgument | undefined)
+    this.#takeHead(undefined)
+    return this.#response
+  }
+
+  /** @param wholeBytes length of the body, where the handler said all of it at once */
+  #takeHead(wholeBytes: number | undefined): void {
+    if (this.#hasHead || this.#terms === undefined) return
+    const response = this.#response
+    if (wholeBytes !== undefined && !response.hasHeader('content-length') && !response.hasHeader('transfer-encoding')) {
+      response.setHeader('Content-Length', wholeBytes)
+    }
+    const pairs = rawNamesOf(response).flatMap(name => {
+      const value = response.getHeader(name)
+      return (Array.isArray(value) ? value : [value]).flatMap(each => [name, String(each)])
+    })
+    this.#hasHead = true
+    this.#terms.answer.head(readHandlerHead(response.statusCode, pairs, (name, value) => this.isOuter(name, value)))
+  }
+
+  #write(chunk: unknown, encoding: BufferEncoding | undefined, callback: Callback | undefined): boolean {
+    const bytes = bytesOf(chunk, encoding)
+    if (this.#hasEnded) return this.#refuseLate(callback)
+    this.#takeHead(undefined)
+    const hasRoom = this.#terms?.answer.write(bytes) ?? true
+    if (!hasRoom) this.#needsDrain = true
+    if (callback !== undefined) process.nextTick(callback)
+    return hasRoom
+  }
+
+  #end(given: unknown[]): ServerResponse {
+    const chunk = typeof given[0] === 'function' ? undefined : given[0]
+    const [encoding, callback] = optionsOf(chunk === undefined ? given : given.slice(1))
+    const bytes = chunk === undefined || chunk === null ? undefined : bytesOf(chunk, encoding)
+    if (this.#hasEnded) {
+      if (bytes !== undefined) this.#refuseLate(callback)
+      else callback?.(Object.assign(new Error('end was called twice'), { code: 'ERR_STREAM_ALREADY_FINISHED' }))
+      return this.#response
+    }
+    if (callback !== undefined) this.#response.once('finish', () => callback())
+    this.#takeHead(bytes?.byteLength ?? 0)
+    if (bytes !== undefined) this.#terms?.answer.write(bytes)
+    this.#hasEnded = true
+    this.#terms?.answer.end()
+    this.#tellClose()
+    return this.#response
+  }
+
+  /** Node would end the process for it where nobody listens. */
+  #refuseLate(callback: Callback | undefined): boolean {
+    const error = Object.assign(new RetrysafeError('HANDLER_FAILED', 'the handler wrote after its end'), {
+      nodeCode: 'ERR_STREAM_WRITE_AFTER_END',
+    })
+    if (callback !== undefined) process.nextTick(callback, error)
+    else if (this.#response.listenerCount('error') > 0) process.nextTick(() => this.#way.native.emit('error', error))
+    return false
+  }
+
+  #emit(event: string | symbol, rest: unknown[]): boolean {
+    if (event === 'drain') return this.#way.hear('drain')
+    if (event !== 'close') return this.#way.native.emit(event, ...rest) as boolean
+    this.#hasClosed = true
+    this.#way.hear('close')
+    if (this.#terms?.tellsClose && !this.#hasEnded) this.#terms.answer.abandon('The client has left.')
+    this.#tellClose()
+    return true
+  }
+
+  get #isHeld(): boolean {
+    return !this.#hasEnded && !this.#terms?.tellsClose && !this.#terms?.answer.isOver
+  }
+
+  /** Once it has closed, and may be heard to have. */
+  #tellClose(): void {
+    if (!this.#hasClosed || this.#isHeld) return
+    this.#hasClosed = false
+    this.#held?.tell()
+    this.#way.native.emit('close')
+  }
+
+  #methods(answer: HandlerAnswer): PropertyDescriptorMap {
+    const { native } = this.#way
+    const own: Record<string, Method> = {
+      writeHead: (status, ...rest) => this.#writeHead(Number(status), rest),
+      flushHeaders: () => this.#takeHead(undefined),
+      write: (chunk, ...rest) => this.#write(chunk, ...optionsOf(rest)),
+      end: (...given) => this.#end(given),
+      destroy: error => {
+        answer.fail(error ?? new Error('the handler destroyed its response'))
+        return this.#response
+      },
+    }
+    const map: PropertyDescriptorMap = {}
+    for (const [name, handled] of Object.entries(own)) {
+      const delivered = native[name as keyof typeof native]
+      map[name] = method((...given) => (this.#way.isDelivering ? delivered(...given) : handled(...given)))
+    }
+    map['emit'] = method((event, ...rest) => this.#emit(event as string, rest))
+    if (this.#way.isPatched) {
+      for (const name of ['on', 'addListener', 'off', 'removeListener'] as const) {
+        const beneath = (this.#response[name] as Method).bind(this.#response)
+        map[name] = method((event, ...rest) => {
+          if (event !== 'drain') return beneath(event, ...rest)
+          this.#drains[name]('drain', rest[0] as Method)
+          return this.#response
+        })
+      }
+    }
+    if (Reflect.has(this.#response, 'flush')) {
+      map['flush'] = method(() => {
+        this.#way.flushes = true
+      })
+    }
+    return map
+  }
+
+  #headerMethods(): PropertyDescriptorMap {
+    const map: PropertyDescriptorMap = {}
+    for (const name of ['setHeader', 'appendHeader', 'removeHeader', 'setHeaders'] as const) {
+      const native = this.#response[name] as Method | undefined
+      if (native === undefined) continue
+      map[name] = method((...given) => {
+        if (this.#hasHead && !this.#way.isDelivering) throw headersSent()
+        return native.apply(this.#response, given)
+      })
+    }
+    return map
+  }
+
+  /** Neither the response nor its connection shows that the client has left, as long as that is held back. */
+  #holdConnection(): void {
+    const response = this.#response
+    for (const name of ['destroyed', '_closed'] as const) {
+      let value: unknown = Reflect.get(response, name)
+      const get = (): unknown => value === true && !this.#isHeld
+      const set = (now: unknown): void => {
+        value = now
+        if (name === 'destroyed') this.#way.isGone = now === true
+      }
+      this.#define(response, { [name]: { get, set, configurable: true, enumerable: true } })
+      this.#restore.push(() => Reflect.set(response, name, value))
+    }
+    for (const owner of [response, response.req]) {
+      let socket = owner.socket as Socket | null
+      const get = (): Socket | null => (this.#way.isDelivering ? socket : this.#holdSocket(socket))
+      const set = (now: Socket | null): void => {
+        socket = now
+      }
+      this.#define(owner, { socket: { get, set, configurable: true, enumerable: true } })
+      this.#restore.push(() => Reflect.set(owner, 'socket', socket))
+    }
+  }
+
+  #holdSocket(socket: Socket | null): Socket | null {
+    if (socket === null) return null
+    this.#held ??= new HeldSocket(socket, {
+      isHeld: () => this.#isHeld,
+      destroyed: () => this.#terms?.answer.abandon('The handler destroyed its connection.'),
+    })
+    return this.#held.socket
+  }
+
+  /** The handler's view; what is beneath has its own. */
+  #view(name: 'headersSent' | 'writableEnded', handled: () => boolean): PropertyDescriptor {
+    const get = (): boolean => (this.#way.isDelivering ? this.#way.read(name) : handled())
+    return { get, set: () => {}, configurable: true, enumerable: false }
+  }
+
+  #define(owner: object, own: PropertyDescriptorMap): void {
+    for (const [name, descriptor] of Object.entries(own)) {
+      const before = Object.getOwnPropertyDescriptor(owner, name)
+      Object.defineProperty(owner, name, descriptor)
+      this.#restore.push(() => {
+        Reflect.deleteProperty(owner, name)
+        if (before !== undefined) Object.defineProperty(owner, name, before)
+      })
+    }
+  }
+}
+
+type Method = (...given: unknown[]) => unknown
+
+function method(value: Method): PropertyDescriptor {
+  return { value, configurable: true, writable: true, enumerable: false }
+}

@@ -1,0 +1,47 @@
+import { RetrysafeError } from './errors.ts'
+import type { CrashPolicy } from './record.ts'
+
+/** What holds for every call of one kind. */
+export interface CallPolicy {
+  readonly leaseMs: number
+  readonly retentionMs: number
+  readonly onCrash: CrashPolicy
+  readonly maxAttempts: number
+}
+
+/** The same, as users give it. */
+export interface PolicyOptions {
+  /** How long an outcome is kept, from its completion: ms, 1_000 to 2_592_000_000 (30 d). Default 86_400_000 (24 h). */
+  readonly retentionMs?: number
+  /** How long a process that died is waited for: ms, 1_000 to 3_600_000. Default 30_000; renewed at a third. */
+  readonly leaseMs?: number
+  /** What to do when a run died and nobody knows whether it had its effect. Default `rerun`. */
+  readonly onCrash?: CrashPolicy
+  /** Runs of one key that may die so, 1 to 100. Default 3. */
+  readonly maxAttempts?: number
+}
+
+const defaults: CallPolicy = { leaseMs: 30_000, retentionMs: 86_400_000, onCrash: 'rerun', maxAttempts: 3 }
+
+/**
+ * @param base what holds where an option says nothing
+ * @throws {RetrysafeError} `CONFIG_INVALID`
+ */
+export function readPolicy(options: PolicyOptions, base: CallPolicy = defaults): CallPolicy {
+  const { onCrash = base.onCrash } = options
+  if (onCrash !== 'rerun' && onCrash !== 'fail')
+    throw new RetrysafeError('CONFIG_INVALID', `onCrash takes 'rerun' or 'fail', not ${JSON.stringify(onCrash)}`)
+  return {
+    leaseMs: whole('leaseMs', options.leaseMs ?? base.leaseMs, 1_000, 3_600_000),
+    retentionMs: whole('retentionMs', options.retentionMs ?? base.retentionMs, 1_000, 2_592_000_000),
+    onCrash,
+    maxAttempts: whole('maxAttempts', options.maxAttempts ?? base.maxAttempts, 1, 100),
+  }
+}
+
+/** @throws {RetrysafeError} `CONFIG_INVALID` for anything but a whole number from `least` to `most` */
+export function whole(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
+  const given = typeof value === 'number' ? value : typeof value
+  throw new RetrysafeError('CONFIG_INVALID', `${name} takes a whole number from ${least} to ${most}, not ${given}`)
+}

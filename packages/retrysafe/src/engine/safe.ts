@@ -1,0 +1,45 @@
+import type { Surroundings } from './clock.ts'
+import type { Engine } from './engine.ts'
+import type { CallEvent } from './events.ts'
+import type { CallPolicy } from './policy.ts'
+
+/** Who watches one run of a handler or a function. */
+export interface RunWatch {
+  /** Calls `run`, and counts what it does as part of the run. */
+  within<Value>(run: () => Value): Value
+  /** Nothing more will come of it. */
+  ended(recorded: boolean): void
+}
+
+/** What `createRetrysafe` makes, as the rooms above the engine use it. */
+export interface Safe {
+  /**
+   * The engine, opened by whoever asks first.
+   *
+   * @throws {RetrysafeError} as `openEngine` and `openStore` do; the next call tries again
+   */
+  engine(): Promise<Engine>
+  readonly policy: CallPolicy
+  readonly surroundings: Surroundings
+  tell(event: CallEvent): void
+  /** Watches a run that is about to begin. */
+  watchRun?(operation: string, attempt: number): RunWatch
+  /** Something the developer should know, once for each `topic`. */
+  warnOnce(topic: string, message: string): void
+}
+
+const inside: unique symbol = Symbol.for('retrysafe.safe') as never
+
+/** Anything that carries a `Safe`: what users hold. */
+export interface SafeHolder {
+  readonly [inside]: Safe
+}
+
+export function holdSafe<Holder extends object>(holder: Holder, safe: Safe): Holder & SafeHolder {
+  return Object.defineProperty(holder, inside, { value: safe }) as Holder & SafeHolder
+}
+
+/** @returns `undefined` for what `createRetrysafe` did not make */
+export function safeIn(holder: unknown): Safe | undefined {
+  return typeof holder === 'object' && holder !== null ? (Reflect.get(holder, inside) as Safe | undefined) : undefined
+}

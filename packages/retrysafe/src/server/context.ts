@@ -1,0 +1,1 @@
+export { deriveKey, type IdempotencyContext } from '../engine/context.ts'

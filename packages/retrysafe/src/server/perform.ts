@@ -1,0 +1,99 @@
+import type { Attempt } from '../engine/attempt.ts'
+import type { Surroundings } from '../engine/clock.ts'
+import type { Engine } from '../engine/engine.ts'
+import { type OptionNames, problemOf } from '../engine/refusal.ts'
+import type { Turn } from '../engine/turn.ts'
+import type { OutcomeWord } from '../protocol/headers.ts'
+import type { Problem } from '../protocol/problem.ts'
+import type { Caller, KeyNotice } from './caller.ts'
+import type { KeyedCall } from './keyed-call.ts'
+import { type OwnAnswer, Run, type RunResult } from './run.ts'
+import type { StatusRange } from './status-range.ts'
+
+/** A keyed request that is about to be answered. */
+export interface Performance {
+  readonly engine: Engine
+  readonly call: KeyedCall
+  readonly caller: Caller
+  readonly notice: (outcome: OutcomeWord) => KeyNotice
+  /** Of the request as the effect sees it. */
+  readonly path: string
+  readonly recordStatus: readonly StatusRange[]
+  readonly names: OptionNames
+  readonly surroundings: Surroundings
+  /** Begins the effect, whose answer goes to the run. Called once at most. */
+  readonly dispatch: (run: Run, attempt: Attempt) => void
+  /** What a call is told that may not run, where nobody has run it. */
+  readonly mayNotRun?: Problem
+  /** Hears how it goes. */
+  readonly tell?: (turn: Turn) => void
+}
+
+type LostRun = Extract<RunResult, { kind: 'lost' }>
+
+/**
+ * Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time.
+ * Rejects as `Engine.enter` and `Attempt.begin` do: then nothing has been sent.
+ */
+export async function perform(performance: Performance): Promise<void> {
+  const { engine, call, caller, notice, names, tell } = performance
+  let lost: LostRun | undefined
+  for (;;) {
+    const entry = await engine.enter(call)
+    switch (entry.kind) {
+      case 'run': {
+        const result = await runOnce(performance, entry.attempt)
+        if (result.kind === 'served') return
+        if (result.kind === 'lost') {
+          lost = result
+          call.mayRun = false
+        }
+        break
+      }
+      case 'replay':
+        tell?.({ kind: 'replayed', ageMs: entry.replay.ageMs, joined: entry.joined })
+        return caller.replay(entry.replay, notice(entry.joined ? 'joined' : 'replayed'))
+      case 'follow':
+        tell?.({ kind: 'joined' })
+        return caller.live(entry.follower, entry.follower.head.headers, notice('joined'))
+      case 'refused':
+        tell?.({ kind: 'refused', code: entry.refusal.code })
+        return caller.problem(problemOf(entry.refusal, call.comparedAs, names), notice('refused'))
+      case 'none':
+        return serveOwn(performance, lost?.own)
+      case 'left':
+        return
+    }
+  }
+}
+
+async function runOnce(
+  { caller, notice, path, recordStatus, surroundings, dispatch, tell }: Performance,
+  attempt: Attempt,
+): Promise<{ kind: 'served' } | { kind: 'not begun' } | LostRun> {
+  const begun = await attempt.begin().catch(error => {
+    // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
+    void attempt.release('free')
+    throw error
+  })
+  if (begun === 'lost') return { kind: 'not begun' }
+  const executed = notice('executed')
+  const { number } = attempt
+  const ended = tell && ((recorded: boolean) => tell({ kind: 'executed', attempt: number, recorded }))
+  const terms = { attempt, caller, notice: executed, path, recordStatus, surroundings }
+  const run = new Run(ended === undefined ? terms : { ...terms, ended })
+  tell?.({ kind: 'begun', attempt: number })
+  dispatch(run, attempt)
+  const served = await run.result
+  if (served.kind !== 'recording') return served
+  await caller.live(served.follower, served.head.headers, executed)
+  return { kind: 'served' }
+}
+
+/** An operator has purged the record while it ran: the caller still gets what it paid for, if that is here. */
+function serveOwn({ caller, notice, mayNotRun }: Performance, own: OwnAnswer | undefined): void {
+  if (own !== undefined) return caller.whole(own.head, own.body, notice('executed'))
+  if (mayNotRun !== undefined) return caller.problem(mayNotRun, notice('refused'))
+  const detail = 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.'
+  caller.problem({ code: 'IN_FLIGHT', detail, retryAfterMs: 1_000 }, notice('refused'))
+}

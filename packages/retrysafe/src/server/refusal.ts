@@ -1,0 +1,1 @@
+export { type OptionNames, outcomeUnknown, problemOf } from '../engine/refusal.ts'

@@ -1,0 +1,226 @@
+import type { Attempt } from '../engine/attempt.ts'
+import { askText, keyFault } from '../engine/callback.ts'
+import type { Engine } from '../engine/engine.ts'
+import { RetrysafeError } from '../engine/errors.ts'
+import { tellTurn } from '../engine/turn.ts'
+import { canonicalBody } from '../fingerprint/canonical-body.ts'
+import type { KeyReading } from '../protocol/key.ts'
+import { isProblemCode, type Problem } from '../protocol/problem.ts'
+import { waitBoundMs } from '../protocol/wait.ts'
+import type { Caller, KeyNotice } from './caller.ts'
+import { deriveKey, type IdempotencyContext } from './context.ts'
+import { credentialsOf, readCallersKey, tenantOn } from './credentials.ts'
+import { firstSentMs } from './first-sent.ts'
+import { KeyedCall } from './keyed-call.ts'
+import type { Rules } from './options.ts'
+import { perform } from './perform.ts'
+import { type RequestHead, readRequestHead } from './request-head.ts'
+import type { Run } from './run.ts'
+
+/** The body of a request as an adapter finds it. */
+export type BodyReading =
+  | { kind: 'bytes'; bytes: Uint8Array }
+  /** A parser took the bytes; this is its value, as canonical JSON. */
+  | { kind: 'parsed'; bytes: Uint8Array }
+  | { kind: 'too large'; lengthBytes: number }
+  | { kind: 'refused'; problem: Problem }
+  | { kind: 'left' }
+
+/** A request as every adapter reads it. */
+export interface Incoming<Request> {
+  /** What the framework's handlers get. */
+  readonly request: Request
+  readonly method: string
+  /** Without query. */
+  readonly path: string
+  readonly query: string
+  /** Names and values in turn, as sent. */
+  readonly rawHeaders: readonly string[]
+  /** What goes when the client's connection goes. */
+  readonly connection: object
+  /** Takes the body in, once, up to so many bytes; the handler still finds it. */
+  body(maxBytes: number): Promise<BodyReading>
+  /** Fires when the client has left. */
+  gone(): AbortSignal
+}
+
+/** Who answers, and how. */
+export interface Stage {
+  readonly caller: Caller
+  /** The handler as if we were not there. */
+  pass(context: IdempotencyContext): void | Promise<void>
+  /**
+   * The handler under a key: its answer goes to the run, and never to the caller itself.
+   *
+   * @param stop to be aborted when the run must stop: the context's signal fires with it
+   */
+  handle(run: Run, context: IdempotencyContext, stop: AbortController): void
+}
+
+/** As the developer knows them. */
+const names = { maxWaiters: 'maxWaiters', maxResult: 'maxResultBytes' }
+
+const refused: KeyNotice = { outcome: 'refused', key: undefined }
+
+/** The way of a request: method, key, tenant, body, fingerprint, claim, and then by the claim's answer. */
+export async function serve<Request>(rules: Rules<Request>, incoming: Incoming<Request>, stage: Stage): Promise<void> {
+  const { caller } = stage
+  if (!rules.methods.has(incoming.method)) return stage.pass(withoutKey(incoming))
+  const head = readRequestHead(incoming.rawHeaders, { keys: rules.keyHeaders, tenant: undefined })
+  try {
+    const reading = await readKeyOf(rules, incoming, head)
+    if (reading.kind === 'absent') {
+      if (rules.keyless === 'pass') return stage.pass(withoutKey(incoming))
+      return caller.problem({ code: 'KEY_MISSING', detail: `Send ${rules.keyHeaders[0]}.` }, refused)
+    }
+    if (reading.kind === 'invalid')
+      return caller.problem({ code: 'KEY_INVALID', detail: `${reading.reason}.` }, refused)
+    return await serveKeyed(rules, incoming, stage, head, reading.key)
+  } catch (error) {
+    if (!(error instanceof RetrysafeError) || !isProblemCode(error.code)) throw error
+    // Nothing has begun.
+    if (error.code === 'STORE_UNAVAILABLE' && rules.onStoreError === 'open') return stage.pass(withoutKey(incoming))
+    if (error.code === 'CALLBACK_FAILED') {
+      rules.safe.warnOnce(error.message, `${error.message} ${String(error.cause)}`)
+    }
+    caller.problem({ code: error.code, detail: error.message }, refused)
+  }
+}
+
+async function serveKeyed<Request>(
+  rules: Rules<Request>,
+  incoming: Incoming<Request>,
+  stage: Stage,
+  head: RequestHead,
+  key: string,
+): Promise<void> {
+  const { caller } = stage
+  const { safe, policy, name } = rules
+  const beganAtMs = safe.surroundings.clock.monotonicMs()
+  const engine = await safe.engine()
+  const { identity } = engine
+  const tenant = await readTenant(rules, incoming, head, engine)
+  if (tenant === undefined) return caller.problem({ code: 'TENANT_MISSING', detail: missingTenant(rules) }, refused)
+  const body = await incoming.body(rules.maxRequestBytes)
+  switch (body.kind) {
+    case 'left':
+      return
+    case 'refused':
+      return caller.problem(body.problem, refused)
+    case 'too large': {
+      const detail = `${body.lengthBytes} bytes > ${rules.maxRequestBytes} (maxRequestBytes).`
+      return caller.problem({ code: 'BODY_TOO_LARGE', detail }, refused)
+    }
+  }
+  const { mediaType, parameters, contentEncoding, counted: headers } = head
+  const { method, path, query } = incoming
+  const counted = { method, path, query, headers, mediaType, parameters, contentEncoding, body: body.bytes }
+  const call = new KeyedCall({
+    policy,
+    fingerprintKey: identity.fingerprintKey,
+    canonicalBody,
+    operation: name,
+    tenant,
+    key,
+    input: rules.leaveOut === undefined ? counted : { ...counted, leaveOut: rules.leaveOut },
+    isParsed: body.kind === 'parsed',
+    waitMs: waitBoundMs(head.wait, rules.waitMs),
+    gone: () => incoming.gone(),
+  })
+  const expired = rules.expiryAware ? await readExpiry(rules, incoming, engine, key) : undefined
+  if (expired !== undefined) call.mayRun = false
+  const facts = { operation: name, tenant, key, beganAtMs }
+  await perform({
+    engine,
+    call,
+    caller,
+    notice: outcome => ({ outcome, key: undefined }),
+    path,
+    recordStatus: rules.recordStatus,
+    names,
+    surroundings: safe.surroundings,
+    ...(expired !== undefined && { mayNotRun: expired }),
+    dispatch(run, attempt) {
+      const stop = new AbortController()
+      stage.handle(run, contextOf(engine, call, attempt, stop.signal), stop)
+      if (rules.onDisconnect === 'cancel') onceAborted(incoming.gone(), run.stop)
+    },
+    tell: turn => tellTurn(safe, facts, turn),
+  })
+}
+
+function contextOf({ identity }: Engine, call: KeyedCall, attempt: Attempt, signal: AbortSignal): IdempotencyContext {
+  return {
+    key: call.label.key,
+    signal,
+    attempt: attempt.number,
+    replayable: true,
+    derive: name => deriveKey(identity.fingerprintKey, call.key, name),
+  }
+}
+
+function onceAborted(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act()
+  else signal.addEventListener('abort', act, { once: true })
+}
+
+function withoutKey<Request>(incoming: Incoming<Request>): IdempotencyContext {
+  return {
+    key: undefined,
+    get signal() {
+      return incoming.gone()
+    },
+    attempt: 1,
+    replayable: false,
+    derive() {
+      throw new RetrysafeError('KEY_MISSING', 'derive() takes a request with an idempotency key; this one has none')
+    },
+  }
+}
+
+async function readKeyOf<Request>(
+  rules: Rules<Request>,
+  { request }: Incoming<Request>,
+  head: RequestHead,
+): Promise<KeyReading> {
+  if (rules.key === undefined) return readCallersKey(head, rules.keyHeaders)
+  const { key: name } = rules
+  const key = await askText('key', () => name(request))
+  if (key === undefined) return { kind: 'absent' }
+  const reason = keyFault(key)
+  return reason === undefined ? { kind: 'key', key } : { kind: 'invalid', reason }
+}
+
+async function readTenant<Request>(
+  { tenant }: Rules<Request>,
+  { request, query, connection }: Incoming<Request>,
+  head: RequestHead,
+  { identity }: Engine,
+): Promise<string | undefined> {
+  if (tenant === 'single') return identity.tenantNamed('')
+  if (tenant === 'credential') {
+    const credentials = credentialsOf(head, query)
+    return credentials.length === 0 ? undefined : tenantOn(connection, identity, credentials)
+  }
+  const name = await askText('tenant', () => tenant(request))
+  return name === undefined || name === '' ? undefined : identity.tenantNamed(name)
+}
+
+function missingTenant<Request>({ tenant }: Rules<Request>): string {
+  if (tenant !== 'credential') return 'It is not known whose request this is.'
+  return 'Send a credential (Authorization, x-api-key, api-key, x-goog-api-key or ?key=).'
+}
+
+/** A retry of what may have been forgotten already. */
+async function readExpiry<Request>(
+  { policy }: Rules<Request>,
+  { rawHeaders }: Incoming<Request>,
+  { store }: Engine,
+  key: string,
+): Promise<Problem | undefined> {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'repeatability-first-sent')
+  const sentMs = firstSentMs(key, at === -1 ? undefined : rawHeaders[at + 1])
+  if (sentMs === undefined || (await store.now()) - sentMs <= policy.retentionMs) return undefined
+  const detail = `This call was sent first over ${Math.floor(policy.retentionMs / 1_000)} s ago, longer than outcomes are kept: whether it ran is forgotten.`
+  return { code: 'KEY_EXPIRED', detail }
+}

@@ -1,0 +1,71 @@
+import { Readable } from 'node:stream'
+import { expect, onTestFinished, test } from 'vitest'
+import { idempotency, idempotencyOf, type NodeHandler } from '../../src/adapters/node/index.ts'
+import { listen, openSafe, told } from './listening.ts'
+
+async function serve(handler: NodeHandler): Promise<(key: string, body?: string) => Promise<Response>> {
+  const url = await listen(idempotency({ safe: openSafe(), tenant: 'single' }, handler))
+  return (key, body = '{"a":1}') =>
+    fetch(url, { method: 'POST', body, headers: { 'Idempotency-Key': key, 'Content-Type': 'application/json' } })
+}
+
+test('a handler runs once a key, and its answer is replayed', async () => {
+  let runs = 0
+  const post = await serve((_request, response) => {
+    runs += 1
+    response.setHeader('X-Run', runs)
+    response.writeHead(201, { 'Content-Type': 'text/plain', 'Set-Cookie': 'a=b' })
+    response.write('run ')
+    response.end(String(runs))
+  })
+  expect(await told(post('k'))).toEqual([201, 'executed', 'run 1'])
+  const replay = await post('k')
+  expect(replay.headers.get('idempotent-replayed')).toBe('true')
+  expect(replay.headers.get('x-run')).toBe('1')
+  expect(replay.headers.get('set-cookie')).toBeNull()
+  expect(await replay.text()).toBe('run 1')
+  expect(await told(post('other'))).toEqual([201, 'executed', 'run 2'])
+  expect((await post('k', '{"a":2}')).status).toBe(422)
+})
+
+test('the handler finds the body, whatever reads it', async () => {
+  const post = await serve(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    response.end(`${Buffer.concat(chunks).length} ${idempotencyOf(request)?.key}`)
+  })
+  const large = JSON.stringify({ text: 'x'.repeat(500_000) })
+  expect(await told(post('k', large))).toEqual([200, 'executed', `${large.length} k`])
+  expect(await told(post('k', large))).toEqual([200, 'replayed', `${large.length} k`])
+})
+
+test('pipe works, and a stream is shown as it comes', async () => {
+  let push: (text: string | null) => void = () => {}
+  const post = await serve((_request, response) => {
+    const source = new Readable({ read() {} })
+    push = text => source.push(text)
+    response.setHeader('Content-Type', 'text/event-stream')
+    source.pipe(response)
+    source.push('data: 1\n\n')
+  })
+  const first = await post('k')
+  const reader = first.body?.getReader()
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('data: 1\n\n')
+  const joined = await post('k')
+  push('data: 2\n\n')
+  push(null)
+  expect(await told(Promise.resolve(joined))).toEqual([200, 'joined', 'data: 1\n\ndata: 2\n\n'])
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('data: 2\n\n')
+  expect((await reader?.read())?.done).toBe(true)
+})
+
+test('a handler that throws frees the key', async () => {
+  let runs = 0
+  const post = await serve((_request, response) => {
+    runs += 1
+    if (runs === 1) throw new Error('no')
+    response.end('yes')
+  })
+  expect((await post('k')).status).toBe(500)
+  expect(await told(post('k'))).toEqual([200, 'executed', 'yes'])
+})

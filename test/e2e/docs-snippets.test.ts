@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { read, root } from '../house/source-files.ts'
+
+// Every snippet of these pages is a module of its own, checked against the built package. What a page takes for granted
+// (a model, a document) it declares in a comment that begins with `<!-- snippets`.
+
+const pages = ['docs/functions.md', 'docs/server.md']
+
+interface Snippet {
+  /** Page and line, such as `functions-19`. */
+  readonly name: string
+  readonly text: string
+}
+
+function snippetsOf(page: string): Snippet[] {
+  const source = read(page)
+  const stem = page.split('/').at(-1)?.replace('.md', '') ?? ''
+  return [...source.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(match => ({
+    name: `${stem}-${source.slice(0, match.index).split('\n').length}`,
+    text: match[1] ?? '',
+  }))
+}
+
+/** A script, not a module: a snippet may declare the same name for itself. */
+function givenOf(page: string): string {
+  return /^<!-- snippets\n([\s\S]*?)^-->$/m.exec(read(page))?.[1] ?? ''
+}
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retrysafe-snippets-'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** What the compiler says of the snippets; nothing, if they are sound. */
+function complaints(given: string, snippets: readonly Snippet[]): string {
+  const sources = [{ name: 'given.d', text: given }, ...snippets]
+  for (const { name, text } of sources) {
+    writeFileSync(join(folder, `${name}.ts`), name === 'given.d' ? text : `${text}\nexport {}\n`)
+  }
+  const config = {
+    extends: join(root, 'tsconfig.base.json'),
+    compilerOptions: {
+      noEmit: true,
+      composite: false,
+      incremental: false,
+      declaration: false,
+      declarationMap: false,
+      isolatedDeclarations: false,
+      noUnusedLocals: false,
+      typeRoots: [join(root, 'node_modules/@types')],
+    },
+    files: sources.map(({ name }) => `${name}.ts`),
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+  const { stdout, error } = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  if (error !== undefined) throw error
+  return stdout
+}
+
+test.each(pages)('every snippet of %s is sound', page => {
+  const snippets = snippetsOf(page)
+  expect(snippets.length).toBeGreaterThan(3)
+  expect(complaints(givenOf(page), snippets)).toBe('')
+})
+
+test('control: one that is not is named by its page and line', () => {
+  const [first = { name: '', text: '' }] = snippetsOf('docs/functions.md')
+  const broken = { ...first, text: first.text.replace("  name: 'summarize',\n", '') }
+  expect(complaints(givenOf('docs/functions.md'), [broken])).toMatch(
+    /^functions-\d+\.ts\(\d+,\d+\): error TS2741: Property 'name' is missing/,
+  )
+})
