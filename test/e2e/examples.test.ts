@@ -1,4 +1,14 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { createRetrysafe, type Retrysafe } from 'retrysafe'
+import { expect, onTestFinished, test } from 'vitest'
+import { createApp as createChat } from '../../examples/express-chat/app.ts'
+import { createApp as createReports } from '../../examples/fastify-stream/app.ts'
+import { createApp as createForm } from '../../examples/form/app.ts'
+import { createApp as createEdge } from '../../examples/hono-edge/app.ts'
+import { POST } from '../../examples/next-route-handler/route.ts'
 import { askTwice } from '../../examples/openai-sdk/one-run.ts'
 import { openStage } from '../support/stage.ts'
 
@@ -12,4 +22,119 @@ test('examples/openai-sdk: two answers, one run', async () => {
 test('control: without the gateway, two runs', async () => {
   expect(await askTwice(sandbox.url, 'sk-example')).toEqual(['chatcmpl-sandbox-1', 'chatcmpl-sandbox-2'])
   expect(await sandbox.meter.runs('order-42')).toBe(2)
+})
+
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+function openSafe(): Retrysafe {
+  const safe = createRetrysafe({ store: 'memory:' })
+  onTestFinished(() => safe.close())
+  return safe
+}
+
+/** Two posts, one after the other: status, outcome and text of each. */
+async function postTwice(url: string, body: string, headers: Record<string, string>): Promise<unknown[]> {
+  const answers: unknown[] = []
+  for (const _ of [1, 2]) {
+    const answer = await fetch(url, { method: 'POST', body, headers, redirect: 'manual' })
+    answers.push([answer.status, answer.headers.get('retrysafe-outcome'), await answer.text()])
+  }
+  return answers
+}
+
+const json = { 'Content-Type': 'application/json', 'Idempotency-Key': 'k' }
+
+test('examples/express-chat: the model runs once, and a retry gets its words', async () => {
+  let runs = 0
+  const app = createChat(openSafe(), async function* (turns) {
+    runs += 1
+    yield* ['You', 'said', turns[0]?.content ?? '']
+  })
+  const url = await listen(app)
+  const body = '{"messages":[{"role":"user","content":"hi"}]}'
+  const words = 'data: {"word":"You"}\n\ndata: {"word":"said"}\n\ndata: {"word":"hi"}\n\ndata: [DONE]\n\n'
+  expect(await postTwice(`${url}/api/messages`, body, { ...json, 'X-User': 'ann' })).toEqual([
+    [200, 'executed', words],
+    [200, 'replayed', words],
+  ])
+  expect(runs).toBe(1)
+  // The control: another user, another run.
+  await postTwice(`${url}/api/messages`, body, { ...json, 'X-User': 'bob' })
+  expect(runs).toBe(2)
+})
+
+test('examples/fastify-stream: one report, and a route that is left out', async () => {
+  const titles: string[] = []
+  const app = createReports(openSafe(), async function* (title) {
+    titles.push(title)
+    yield* [`${title}, page 1`, `${title}, page 2`]
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(() => app.close())
+  const pages = '{"line":"2026, page 1"}\n{"line":"2026, page 2"}\n'
+  expect(await postTwice(`${url}/reports`, '{"title":"2026"}', { ...json, Authorization: 'Bearer ann' })).toEqual([
+    [200, 'executed', pages],
+    [200, 'replayed', pages],
+  ])
+  expect(titles).toEqual(['2026'])
+  expect(await postTwice(`${url}/ping`, '{}', json)).toEqual([
+    [200, null, 'pong'],
+    [200, null, 'pong'],
+  ])
+})
+
+test('examples/hono-edge: one answer, and nothing for who may not ask', async () => {
+  let runs = 0
+  const model = async function* (question: string) {
+    runs += 1
+    yield* [question, 'Because.']
+  }
+  const url = await listen(getRequestListener(createEdge(openSafe(), model, 'secret').fetch))
+  const words = 'data: Why?\n\ndata: Because.\n\n'
+  expect(await postTwice(`${url}/ask`, '{"question":"Why?"}', { ...json, Authorization: 'Bearer secret' })).toEqual([
+    [200, 'executed', words],
+    [200, 'replayed', words],
+  ])
+  const refused = await fetch(`${url}/ask`, { method: 'POST', headers: { ...json, Authorization: 'Bearer other' } })
+  expect([refused.status, runs]).toEqual([401, 1])
+})
+
+test('examples/next-route-handler: one order, one charge, under a key of its own', async () => {
+  const keys: unknown[] = []
+  const payments = await listen((request, response) => {
+    keys.push(request.headers['idempotency-key'])
+    response.setHeader('Content-Type', 'application/json')
+    response.end(`{"id":"charge-${keys.length}"}`)
+  })
+  process.env['PAYMENTS'] = payments
+  const url = await listen(getRequestListener(request => POST(request)))
+  const made = '{"charge":"charge-1","item":"tea","amount":3}'
+  expect(await postTwice(url, '{"item":"tea","amount":3}', { ...json, 'X-User': 'ann' })).toEqual([
+    [201, 'executed', made],
+    [201, 'replayed', made],
+  ])
+  expect(keys).toEqual([expect.stringMatching(/^[\w-]{43}$/)])
+})
+
+test('examples/form: two clicks are one order, and the same form bought again on purpose is another', async () => {
+  let orders = 0
+  const url = await listen(createForm(openSafe(), async () => ++orders))
+  const hidden = async () => /name="form" value="([^"]+)"/.exec(await (await fetch(url)).text())?.[1] ?? ''
+  const send = async (form: string) =>
+    postTwice(`${url}/orders`, new URLSearchParams({ item: 'tea', amount: '3', form }).toString(), {
+      'Content-Type': 'application/x-www-form-urlencoded',
+    })
+  expect(await send(await hidden())).toEqual([
+    [200, 'executed', 'order 1'],
+    [200, 'replayed', 'order 1'],
+  ])
+  expect(await send(await hidden())).toEqual([
+    [200, 'executed', 'order 2'],
+    [200, 'replayed', 'order 2'],
+  ])
 })

@@ -1,5 +1,11 @@
 import { once } from 'node:events'
-import { type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
+import {
+  type Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request,
+} from 'node:http'
 
 export interface Question {
   /** Default POST. */
@@ -8,6 +14,8 @@ export interface Question {
   readonly headers?: OutgoingHttpHeaders
   readonly body?: string | Uint8Array
   readonly signal?: AbortSignal
+  /** Connections to use again. Default: one of its own. */
+  readonly agent?: Agent
 }
 
 /** A whole answer. */
@@ -18,7 +26,7 @@ export interface Answer {
   readonly text: string
 }
 
-/** One request on a connection of its own, byte for byte. Rejects when the answer does not come whole. */
+/** One request, on a connection of its own unless an agent says otherwise, byte for byte. Rejects when the answer does not come whole. */
 export async function ask(url: string, question: Question = {}): Promise<Answer> {
   const response = await open(url, question)
   const pieces: Buffer[] = []
@@ -30,9 +38,9 @@ export async function ask(url: string, question: Question = {}): Promise<Answer>
 /** The same up to the head of the answer; the body is still to be read. */
 export async function open(
   url: string,
-  { method = 'POST', headers = {}, body, signal }: Question = {},
+  { method = 'POST', headers = {}, body, signal, agent }: Question = {},
 ): Promise<IncomingMessage> {
-  const sent = request(url, { method, headers, agent: false, ...(signal && { signal }) })
+  const sent = request(url, { method, headers, agent: agent ?? false, ...(signal && { signal }) })
   const answered = once(sent, 'response') as Promise<[IncomingMessage]>
   sent.end(body)
   const [response] = await answered

@@ -1,9 +1,9 @@
 import type { NextFunction, Request, Response } from 'express'
-import type { IdempotencyContext } from '../server/context.ts'
+import type { IdempotencyContext } from '../engine/context.ts'
 import { type IdempotencyOptions, readRules } from '../server/options.ts'
 import { serveNode } from './node/serving.ts'
 
-export type { IdempotencyContext } from '../server/context.ts'
+export type { IdempotencyContext } from '../engine/context.ts'
 export type { IdempotencyOptions } from '../server/options.ts'
 
 declare global {

@@ -1,11 +1,11 @@
-import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
-import type { IdempotencyContext } from '../server/context.ts'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { IdempotencyContext } from '../engine/context.ts'
 import { type IdempotencyOptions, type Rules, readRules } from '../server/options.ts'
 import type { BodyReading } from '../server/serve.ts'
 import { type ParsedBody, readRequestBody } from './node/request-body.ts'
 import { serveNode } from './node/serving.ts'
 
-export type { IdempotencyContext } from '../server/context.ts'
+export type { IdempotencyContext } from '../engine/context.ts'
 export type { IdempotencyOptions } from '../server/options.ts'
 
 declare module 'fastify' {
@@ -41,11 +41,11 @@ const bodies = new WeakMap<FastifyRequest, BodyReading>()
  * await app.register(idempotency, { safe, tenant: request => request.headers['x-user'] as string })
  * app.post('/messages', async request => ({ key: request.idempotency.key }))
  */
-export const idempotency: FastifyPluginCallback<IdempotencyOptions<FastifyRequest>> = (app, options, done) => {
+export const idempotency: FastifyPluginAsync<IdempotencyOptions<FastifyRequest>> = async (app, options) => {
+  const rules = readRules(options)
   const isInherited = ownRules(app) !== undefined
-  Reflect.set(app, rulesOf, readRules(options))
+  Reflect.set(app, rulesOf, rules)
   if (!isInherited) addHooks(app)
-  done()
 }
 
 // For the instance that registers it, not for one within; so the package fastify-plugin does it.

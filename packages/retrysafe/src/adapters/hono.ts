@@ -1,10 +1,11 @@
 import type { Context, MiddlewareHandler } from 'hono'
-import type { IdempotencyContext } from '../server/context.ts'
+import type { IdempotencyContext } from '../engine/context.ts'
+import { RetrysafeError } from '../engine/errors.ts'
 import { answerFetch, readCopy } from '../server/fetch.ts'
 import { type IdempotencyOptions, readRules } from '../server/options.ts'
 import type { BodyReading } from '../server/serve.ts'
 
-export type { IdempotencyContext } from '../server/context.ts'
+export type { IdempotencyContext } from '../engine/context.ts'
 export type { IdempotencyOptions } from '../server/options.ts'
 
 declare module 'hono' {
@@ -52,9 +53,16 @@ export function idempotency(options: IdempotencyOptions<Context>): MiddlewareHan
   }
 }
 
-/** Where somebody has read the body before us, Hono has kept what it was. */
+/** Where somebody has read the body before us, Hono has kept what it was; but of a form not its bytes. */
 async function readBody({ req }: Context, maxBytes: number): Promise<BodyReading> {
-  if (Object.keys(req.bodyCache).length === 0) return readCopy(req.raw, maxBytes)
+  const kept = Object.keys(req.bodyCache)
+  if (kept.length === 0) return readCopy(req.raw, maxBytes)
+  if (kept.every(name => name === 'formData' || name === 'parsedBody')) {
+    throw new RetrysafeError(
+      'CONFIG_INVALID',
+      'the form was read before idempotency() saw it, and its bytes are gone: put idempotency() before whatever reads it',
+    )
+  }
   const bytes = new Uint8Array(await req.arrayBuffer())
   return bytes.byteLength > maxBytes ? { kind: 'too large', lengthBytes: bytes.byteLength } : { kind: 'bytes', bytes }
 }

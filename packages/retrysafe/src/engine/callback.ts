@@ -26,8 +26,9 @@ export function callbackFailed(what: string, cause: unknown): RetrysafeError {
 export async function askText(what: string, of: () => Given | Promise<Given>): Promise<string | undefined> {
   const given: unknown = await ask(what, of)
   if (given === undefined || given === null) return undefined
-  if (typeof given === 'string') return given
-  const cause = new TypeError(`the ${what} function gave ${typeof given}; it takes a string, or nothing`)
+  // Hashed as UTF-8, two different lone surrogates would be one.
+  if (typeof given === 'string' && !/\p{Surrogate}/u.test(given)) return given
+  const cause = new TypeError(`the ${what} function gave ${typeof given}; it takes a well-formed string, or nothing`)
   throw new RetrysafeError('CALLBACK_FAILED', `The ${what} function gave no text.`, { cause })
 }
 

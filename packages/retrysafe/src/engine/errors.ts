@@ -25,9 +25,16 @@ export type ErrorCode = ProblemCode | (typeof codesInCode)[number]
 export class RetrysafeError extends Error {
   override readonly name = 'RetrysafeError'
   readonly code: ErrorCode
+  /** When to come again, ms; `undefined` where nobody knows. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly retryAfterMs?: number | undefined },
+  ) {
     super(message, options)
     this.code = code
+    this.retryAfterMs = options?.retryAfterMs
   }
 }

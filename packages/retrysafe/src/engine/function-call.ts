@@ -3,13 +3,13 @@ import { ask, askText, callbackFailed, keyFault } from './callback.ts'
 import type { Call } from './claim.ts'
 import type { Engine } from './engine.ts'
 import { type ErrorCode, RetrysafeError } from './errors.ts'
-import type { AnyFunction, FunctionRules } from './function-options.ts'
+import type { FunctionRules, UnknownFunction } from './function-options.ts'
 import { storeKey } from './identity.ts'
 import type { Safe } from './safe.ts'
 
 /** A function, and what it is called with. */
 export interface Invocation {
-  readonly fn: AnyFunction
+  readonly fn: UnknownFunction
   readonly self: unknown
   readonly args: readonly unknown[]
   /** Fires when the caller has left. */
@@ -56,7 +56,10 @@ export async function readCall(
   const tenant = tenantNamed(owner)
   const raw = valueFingerprint(fingerprintKey, counted)
   const call = {
-    ...policy,
+    leaseMs: policy.leaseMs,
+    retentionMs: policy.retentionMs,
+    onCrash: policy.onCrash,
+    maxAttempts: policy.maxAttempts,
     // No call of another sort has such an operation.
     key: storeKey(tenant, `function ${name}`, key),
     raw,
@@ -65,9 +68,8 @@ export async function readCall(
     label: { key, operation: name, tenant: tenant.slice(0, 8) },
     waitMs,
     mayRun: true,
-    ...(signal !== undefined && { signal }),
   }
-  return { engine, call, tenant }
+  return { engine, call: signal === undefined ? call : { ...call, signal }, tenant }
 }
 
 /** What of the arguments makes another call, in canonical form. */
@@ -94,6 +96,6 @@ function isSignal(value: unknown): boolean {
   return value instanceof AbortSignal
 }
 
-export function refusal(name: string, code: ErrorCode, why: string): RetrysafeError {
-  return new RetrysafeError(code, `${name}: ${why}`)
+export function refusal(name: string, code: ErrorCode, why: string, retryAfterMs?: number): RetrysafeError {
+  return new RetrysafeError(code, `${name}: ${why}`, { retryAfterMs })
 }

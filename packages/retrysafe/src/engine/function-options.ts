@@ -2,9 +2,16 @@ import type { Given } from './callback.ts'
 import { RetrysafeError } from './errors.ts'
 import { type CallPolicy, type PolicyOptions, readPolicy, whole } from './policy.ts'
 
-/** Any function that can be made safe to retry. */
-// biome-ignore lint/suspicious/noExplicitAny: the one way to say "any parameters" to which every function is assignable
-export type AnyFunction = (this: any, ...args: any[]) => unknown
+/** Any function: nothing is said of what it takes, so every function is one. */
+export type AnyFunction = (this: never, ...args: never) => unknown
+
+/** A function when it is called: by then its types have done their work. */
+export type UnknownFunction = (this: unknown, ...args: unknown[]) => unknown
+
+/** Of any function: `ThisParameterType` and `Parameters` take only those that take anything. */
+export type ArgumentsOf<Fn extends AnyFunction> = Fn extends (this: never, ...args: infer Args) => unknown
+  ? Args
+  : never
 
 /**
  * How a function is made safe to retry. Every function in here gets what the function itself gets, `this` included.
@@ -29,17 +36,17 @@ export interface FunctionOptions<Fn extends AnyFunction> extends PolicyOptions {
   readonly signal?: Ask<Fn, AbortSignal | undefined>
 }
 
-type Ask<Fn extends AnyFunction, Answer> = (this: ThisParameterType<Fn>, ...args: Parameters<Fn>) => Answer
+type Ask<Fn extends AnyFunction, Answer> = (this: ThisParameterType<Fn>, ...args: ArgumentsOf<Fn>) => Answer
 
 /** The same, read once. */
 export interface FunctionRules {
   readonly name: string
   readonly policy: CallPolicy
-  readonly key: Ask<AnyFunction, Given | Promise<Given>>
-  readonly tenant: Ask<AnyFunction, Given | Promise<Given>> | undefined
-  readonly fingerprint: Ask<AnyFunction, unknown> | undefined
+  readonly key: Ask<UnknownFunction, Given | Promise<Given>>
+  readonly tenant: Ask<UnknownFunction, Given | Promise<Given>> | undefined
+  readonly fingerprint: Ask<UnknownFunction, unknown> | undefined
   readonly waitMs: number
-  readonly signal: Ask<AnyFunction, AbortSignal | undefined> | undefined
+  readonly signal: Ask<UnknownFunction, AbortSignal | undefined> | undefined
 }
 
 const known = new Set([
@@ -56,9 +63,9 @@ const known = new Set([
 ])
 
 /** @throws {RetrysafeError} `CONFIG_INVALID`, naming the option */
-export function readFunctionRules<Fn extends AnyFunction>(
-  fn: Fn,
-  options: FunctionOptions<Fn>,
+export function readFunctionRules(
+  fn: UnknownFunction,
+  options: FunctionOptions<UnknownFunction>,
   base: CallPolicy,
 ): FunctionRules {
   if (typeof fn !== 'function') throw invalid(`idempotent(fn, options) takes a function, not ${typeof fn}`)

@@ -3,7 +3,14 @@ import type { Attempt } from './attempt.ts'
 import { deriveKey } from './context.ts'
 import { RetrysafeError } from './errors.ts'
 import { type FunctionCall, type Invocation, readCall, readSignal, refusal } from './function-call.ts'
-import { type AnyFunction, type FunctionOptions, type FunctionRules, readFunctionRules } from './function-options.ts'
+import {
+  type AnyFunction,
+  type ArgumentsOf,
+  type FunctionOptions,
+  type FunctionRules,
+  readFunctionRules,
+  type UnknownFunction,
+} from './function-options.ts'
 import { followerOf, readOutcome, removed } from './function-outcome.ts'
 import { type FunctionRunResult, isAsyncIterable, runFunction, type Settled } from './function-run.ts'
 import { readItems } from './item-frames.ts'
@@ -44,9 +51,11 @@ type Answer<Result> = unknown extends Result
  * gives an async iterable, what it returns can be iterated, or awaited first; and any other result becomes a promise.
  */
 export type IdempotentFunction<Fn extends AnyFunction> =
-  IsKept<ReturnType<Fn>> extends true ? Fn : Calls<Fn, Answer<ReturnType<Fn>>>
+  IsKept<ResultOf<Fn>> extends true ? Fn : Calls<Fn, Answer<ResultOf<Fn>>>
 
-type Calls<Fn extends AnyFunction, Result> = (this: ThisParameterType<Fn>, ...args: Parameters<Fn>) => Result
+type ResultOf<Fn extends AnyFunction> = Fn extends (this: never, ...args: never) => infer Result ? Result : never
+
+type Calls<Fn extends AnyFunction, Result> = (this: ThisParameterType<Fn>, ...args: ArgumentsOf<Fn>) => Result
 
 /** As the developer knows them. */
 const names = { maxWaiters: 'maxWaiters', maxResult: 'maxResultBytes' }
@@ -61,11 +70,12 @@ export function makeIdempotent<Fn extends AnyFunction>(
   fn: Fn,
   options: FunctionOptions<Fn>,
 ): IdempotentFunction<Fn> {
-  const rules = readFunctionRules(fn, options, safe.policy)
+  const called = fn as unknown as UnknownFunction
+  const rules = readFunctionRules(called, options as unknown as FunctionOptions<UnknownFunction>, safe.policy)
   // An async function gives a promise and nothing else; of any other only its first result tells what it gives.
   const isAsync = Object.prototype.toString.call(fn) === '[object AsyncFunction]'
   function idempotent(this: unknown, ...args: unknown[]): Promise<unknown> {
-    const answer = answerCall(safe, rules, { fn, self: this, args })
+    const answer = answerCall(safe, rules, { fn: called, self: this, args })
     return isAsync ? answer : withIterator(answer)
   }
   Object.defineProperty(idempotent, 'name', { value: fn.name, configurable: true })
@@ -144,7 +154,7 @@ async function perform(safe: Safe, rules: FunctionRules, invocation: Performance
         return readOutcome(rules.name, entry.follower)
       case 'refused': {
         const problem = problemOf(entry.refusal, undefined, names)
-        throw refusal(rules.name, problem.code, problem.detail)
+        throw refusal(rules.name, problem.code, problem.detail, problem.retryAfterMs)
       }
       case 'none':
         // An operator has purged the record while it ran: what the function came to is nobody else's.

@@ -1,10 +1,15 @@
 import type { Follower } from '../engine/follower.ts'
 import type { Replay } from '../engine/replay.ts'
+import { processSurroundings } from '../engine/surroundings.ts'
 import { type Problem, problemAnswer } from '../protocol/problem.ts'
 import type { AnswerHead } from './answer-head.ts'
 import type { Caller, KeyNotice, Relaying } from './caller.ts'
 import type { Failure } from './failure.ts'
 import { noticeHeaders } from './notice.ts'
+
+/** So much of an answer that is not recorded is taken in before its client reads. */
+const aheadBytes = 65_536
+const breakAfterMs = 20
 
 /** Answers with a `Response`, which is there as soon as its head is. */
 export class FetchCaller implements Caller {
@@ -63,7 +68,7 @@ export class FetchCaller implements Caller {
               return controller.close()
             case 'broken':
               follower.close()
-              return controller.error(brokenOff())
+              return breakLater(controller)
           }
         },
         cancel: () => {
@@ -79,8 +84,8 @@ export class FetchCaller implements Caller {
 
   relay(head: AnswerHead, notice: KeyNotice, resume: () => void): Relaying {
     let isGone = false
-    const stream = new ReadableStream<Uint8Array>({
-      start: controller => {
+    const source = {
+      start: (controller: ReadableStreamDefaultController<Uint8Array>) => {
         this.#body = controller
       },
       pull: () => resume(),
@@ -89,7 +94,9 @@ export class FetchCaller implements Caller {
         this.#onGone()
         resume()
       },
-    })
+    }
+    // The key of a short answer is free though nobody reads that.
+    const stream = new ReadableStream<Uint8Array>(source, new ByteLengthQueuingStrategy({ highWaterMark: aheadBytes }))
     const length = head.contentLength === undefined ? [] : ['Content-Length', String(head.contentLength)]
     this.#answer(respond(stream, head.status, [...head.headers, ...length, ...noticeHeaders(notice)]))
     const body = this.#body
@@ -103,7 +110,7 @@ export class FetchCaller implements Caller {
         if (!isGone) body?.close()
       },
       cut: () => {
-        if (!isGone) body?.error(brokenOff())
+        if (!isGone && body !== undefined) breakLater(body)
       },
     }
   }
@@ -118,6 +125,11 @@ export class FetchCaller implements Caller {
     const length = isBodiless ? [] : ['Content-Length', String(body.byteLength)]
     this.#answer(respond(isBodiless ? null : body, status, [...headers, ...length, ...noticeHeaders(notice)]))
   }
+}
+
+/** @hono/node-server (1.19) takes an error in its first reads of a body, within two turns, for the clean end of it. */
+function breakLater(body: ReadableStreamDefaultController<Uint8Array>): void {
+  processSurroundings.timers.after(breakAfterMs, () => body.error(brokenOff()))
 }
 
 /** What a reader of a broken stream gets: it never ends as if it were whole. */

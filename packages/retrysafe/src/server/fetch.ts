@@ -1,4 +1,4 @@
-import type { IdempotencyContext } from './context.ts'
+import type { IdempotencyContext } from '../engine/context.ts'
 import { FetchCaller } from './fetch-caller.ts'
 import { HandlerAnswer } from './handler-answer.ts'
 import { readHandlerHead } from './handler-head.ts'
@@ -146,6 +146,7 @@ async function take<Framed>(
     if (!isResponse(response)) return answer.missing()
     answer.head(readHandlerHead(response.status, pairsOf(response.headers), isOuter))
     const reader = response.body?.getReader()
+    if (stop.signal.aborted) return void reader?.cancel().catch(() => {})
     stop.signal.addEventListener('abort', () => void reader?.cancel().catch(() => {}))
     while (reader !== undefined) {
       const { done, value } = await reader.read()

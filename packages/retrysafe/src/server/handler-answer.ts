@@ -1,9 +1,9 @@
 import type { Timer, Timers } from '../engine/clock.ts'
 import { RetrysafeError } from '../engine/errors.ts'
+import { outcomeUnknown } from '../engine/refusal.ts'
 import { ContentDecoder, isDecodable } from './content-decoder.ts'
 import type { Failure } from './failure.ts'
 import { type HandlerHead, withoutEncoding } from './handler-head.ts'
-import { outcomeUnknown } from './refusal.ts'
 import type { Run } from './run.ts'
 
 export interface HandlerAnswerTerms {

@@ -1,14 +1,15 @@
 import type { Attempt } from '../engine/attempt.ts'
 import { askText, keyFault } from '../engine/callback.ts'
+import { deriveKey, type IdempotencyContext, runAs } from '../engine/context.ts'
 import type { Engine } from '../engine/engine.ts'
 import { RetrysafeError } from '../engine/errors.ts'
-import { tellTurn } from '../engine/turn.ts'
+import type { RunWatch } from '../engine/safe.ts'
+import { type Turn, tellTurn } from '../engine/turn.ts'
 import { canonicalBody } from '../fingerprint/canonical-body.ts'
 import type { KeyReading } from '../protocol/key.ts'
 import { isProblemCode, type Problem } from '../protocol/problem.ts'
 import { waitBoundMs } from '../protocol/wait.ts'
 import type { Caller, KeyNotice } from './caller.ts'
-import { deriveKey, type IdempotencyContext } from './context.ts'
 import { credentialsOf, readCallersKey, tenantOn } from './credentials.ts'
 import { firstSentMs } from './first-sent.ts'
 import { KeyedCall } from './keyed-call.ts'
@@ -130,7 +131,12 @@ async function serveKeyed<Request>(
   const expired = rules.expiryAware ? await readExpiry(rules, incoming, engine, key) : undefined
   if (expired !== undefined) call.mayRun = false
   const facts = { operation: name, tenant, key, beganAtMs }
-  await perform({
+  let watch: RunWatch | undefined
+  const tell = (turn: Turn): void => {
+    if (turn.kind === 'executed') watch?.ended(turn.recorded)
+    tellTurn(safe, facts, turn)
+  }
+  const performance = perform({
     engine,
     call,
     caller,
@@ -142,10 +148,18 @@ async function serveKeyed<Request>(
     ...(expired !== undefined && { mayNotRun: expired }),
     dispatch(run, attempt) {
       const stop = new AbortController()
-      stage.handle(run, contextOf(engine, call, attempt, stop.signal), stop)
+      const context = contextOf(engine, call, attempt, stop.signal)
+      const handle = (): void => runAs(context, () => stage.handle(run, context, stop))
+      watch = safe.watchRun?.(name, attempt.number)
+      if (watch === undefined) handle()
+      else watch.within(handle)
       if (rules.onDisconnect === 'cancel') onceAborted(incoming.gone(), run.stop)
     },
-    tell: turn => tellTurn(safe, facts, turn),
+    tell,
+  })
+  await performance.catch(error => {
+    if (error instanceof RetrysafeError) tell({ kind: 'refused', code: error.code })
+    throw error
   })
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
+import type { Store } from '../../src/engine/store.ts'
 import { createRetrysafe, type Retrysafe } from '../../src/retrysafe.ts'
 
 /** Serves until the test has finished; gives the URL. */
@@ -15,9 +16,9 @@ export async function listen(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** On the memory store, until the test has finished. */
-export function openSafe(): Retrysafe {
-  const safe = createRetrysafe({ store: 'memory:' })
+/** On the memory store, or another, until the test has finished. */
+export function openSafe(store: Store | string = 'memory:'): Retrysafe {
+  const safe = createRetrysafe({ store })
   onTestFinished(() => safe.close({ drainMs: 0 }))
   return safe
 }

@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream'
-import { expect, onTestFinished, test } from 'vitest'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { eventually } from '../../../../test/support/eventually.ts'
 import { idempotency, idempotencyOf, type NodeHandler } from '../../src/adapters/node/index.ts'
-import { listen, openSafe, told } from './listening.ts'
+import { memoryStore } from '../../src/stores/memory/index.ts'
+import { listen, openSafe, post, told } from './listening.ts'
 
 async function serve(handler: NodeHandler): Promise<(key: string, body?: string) => Promise<Response>> {
   const url = await listen(idempotency({ safe: openSafe(), tenant: 'single' }, handler))
@@ -68,4 +71,38 @@ test('a handler that throws frees the key', async () => {
   })
   expect((await post('k')).status).toBe(500)
   expect(await told(post('k'))).toEqual([200, 'executed', 'yes'])
+})
+
+test('a client that leaves while its key is claimed frees it: a parser would find no body', async () => {
+  let open: () => void = () => {}
+  const gate = new Promise<void>(resolve => {
+    open = resolve
+  })
+  const store = memoryStore()
+  const claim = store.claim.bind(store)
+  let claims = 0
+  store.claim = async (...terms) => {
+    claims += 1
+    await gate
+    return claim(...terms)
+  }
+  const seen: string[] = []
+  const guarded = idempotency({ safe: openSafe(store), tenant: 'single' }, async (request, response) => {
+    seen.push(await text(request).catch(String))
+    response.end('ran')
+  })
+  const closed: string[] = []
+  const url = await listen((request, response) => {
+    response.once('close', () => closed.push('closed'))
+    guarded(request, response)
+  })
+  const leaving = new AbortController()
+  const left = post(url, 'k', { signal: leaving.signal }).catch(() => 'left')
+  await eventually(() => claims).toBe(1)
+  leaving.abort()
+  expect(await left).toBe('left')
+  await eventually(() => closed).toEqual(['closed'])
+  open()
+  expect(await told(post(url, 'k'))).toEqual([200, 'executed', 'ran'])
+  expect(seen).toEqual(['{"a":1}'])
 })

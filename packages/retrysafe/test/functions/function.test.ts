@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { Store } from '../../src/engine/store.ts'
 import { callContext, type IdempotencyContext, type Retrysafe } from '../../src/index.ts'
@@ -80,9 +80,11 @@ describe('one key, one outcome', () => {
       tenant: doc => doc.owner,
     })
     const two = safe.idempotent(async (doc: Doc) => `two ${doc.owner}`, { name: 'two', key: doc => doc.id })
+    const three = safe.idempotent(async (doc: Doc) => `three ${doc.owner}`, { name: 'three', key: doc => doc.id })
     expect(await one({ id: 'k', owner: 'ann' })).toBe('one ann')
     expect(await one({ id: 'k', owner: 'bob' })).toBe('one bob')
     expect(await two({ id: 'k', owner: 'ann' })).toBe('two ann')
+    expect(await three({ id: 'k', owner: 'ann' })).toBe('three ann')
   })
 
   it('keeps this, the name and the number of parameters', async () => {
@@ -147,6 +149,14 @@ describe('another payload', () => {
     expect(await f({ text: 'one', id: 'a' })).toBe('one')
     expect(runs).toBe(1)
     expect(events).toEqual(['refused KEY_REUSED', 'executed 1', 'refused KEY_REUSED', 'replayed'])
+  })
+
+  it('is refused by one question to the store', async () => {
+    const f = safe.idempotent(async (doc: Doc) => doc.text, { name: 'f', key: doc => doc.id })
+    await f({ id: 'a', text: 'one' })
+    const claim = vi.spyOn(store, 'claim')
+    expect(await refusalOf(f({ id: 'a', text: 'two' }))).toMatch(/^KEY_REUSED /)
+    expect(claim).toHaveBeenCalledTimes(1)
   })
 
   it('fingerprint says what counts', async () => {
@@ -297,6 +307,7 @@ describe('what functions in the options do wrong: nothing begins', () => {
     ['KEY_INVALID f: the key function gave an empty key', { key: () => '' }],
     ['KEY_INVALID f: the key function gave 256 characters > 255', { key: () => 'k'.repeat(256) }],
     ['CALLBACK_FAILED The key function gave no text.', { key: () => 5 }],
+    ['CALLBACK_FAILED The key function gave no text.', { key: () => 'a\ud800' }],
     ['CALLBACK_FAILED The key function failed.', { key: () => Promise.reject(new Error('k')) }],
     ['TENANT_MISSING f: the tenant function gave none', { tenant: () => '' }],
     ['TENANT_MISSING f: the tenant function gave none', { tenant: () => null }],
@@ -402,6 +413,8 @@ describe('signal', () => {
     }
     const f = safe.idempotent(async (_: string, __?: AbortSignal) => ++runs, named)
     await expect(f('a', leaving.signal)).rejects.toThrow('aborted')
+    await eventually(async () => (await store.list({ limit: 1 })).records).toEqual([])
+    expect(runs).toBe(0)
     expect(await f('a')).toBe(1)
   })
 })

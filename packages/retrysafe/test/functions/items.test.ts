@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
+import { readOutcome } from '../../src/engine/function-outcome.ts'
 import type { Store } from '../../src/engine/store.ts'
 import { callContext, type Retrysafe } from '../../src/index.ts'
 import { memoryStore } from '../../src/stores/memory/store.ts'
@@ -240,6 +241,48 @@ describe('an item that cannot be kept', () => {
     expect(await refusalOf(f('k'))).toMatch(/^RESULT_NOT_KEPT /)
     await small.safe.close()
   })
+
+  it('whose first caller has left go on without it', async () => {
+    const small = tellingSafe(memoryStore(), { maxResultBytes: 100_000 })
+    async function* many(): AsyncGenerator<Uint8Array> {
+      for (let made = 0; made < 400; made++) yield Buffer.alloc(10_000)
+    }
+    const begin = gate()
+    const f = small.safe.idempotent(
+      async (id: string, _?: AbortSignal) => {
+        runs++
+        if (id === 'left before') await begin.opened
+        return many()
+      },
+      { name: 'stream', key: id => id, signal: (_, signal) => signal },
+    )
+    for await (const item of await f('left early')) {
+      expect(item).toHaveLength(10_000)
+      break
+    }
+    await eventually(() => small.events).toEqual(['executed 1'])
+    const leaving = new AbortController()
+    const call = f('left before', leaving.signal)
+    await eventually(() => runs).toBe(2)
+    leaving.abort()
+    await expect(call).rejects.toThrow('aborted')
+    begin.open()
+    await eventually(() => small.events).toEqual(['executed 1', 'executed 1'])
+    await small.safe.close()
+  })
+})
+
+it('a value whose record goes while it is read is told so', async () => {
+  const follower = {
+    head: { kind: 'returned value' },
+    lengthBytes: undefined,
+    next: async () => ({ kind: 'broken' }) as const,
+    close: vi.fn(),
+  } as const
+  expect(await refusalOf(readOutcome('f', follower))).toBe(
+    'IN_FLIGHT f: the run that this call followed ended without an outcome; call again',
+  )
+  expect(follower.close).toHaveBeenCalledOnce()
 })
 
 it('a signal ends the iterating of its caller alone', async () => {

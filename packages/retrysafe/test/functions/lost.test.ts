@@ -131,11 +131,16 @@ describe('a run that an operator cancels', () => {
   it('items break off, with the reason', async () => {
     const more = gate()
     let signal: AbortSignal | undefined
+    let left = false
     const f = a.safe.idempotent(async function* (_: string) {
       signal = callContext()?.signal
-      yield 1
-      await more.opened
-      yield 2
+      try {
+        yield 1
+        await more.opened
+        yield 2
+      } finally {
+        left = true
+      }
     }, named)
     const answer = await f('k')
     expect(await answer.next()).toEqual({ done: false, value: 1 })
@@ -145,6 +150,7 @@ describe('a run that an operator cancels', () => {
     await eventually(() => signal?.aborted).toBe(true)
     more.open()
     expect(await next).toBe('LEASE_LOST this run of f must stop: an operator cancelled it')
+    expect(left).toBe(true)
   })
 })
 

@@ -1,6 +1,10 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { callContext } from '../../src/engine/context.ts'
+import { RetrysafeError } from '../../src/engine/errors.ts'
+import type { CallEvent } from '../../src/engine/events.ts'
 import { createRetrysafe, type RetrysafeOptions } from '../../src/retrysafe.ts'
 import { type IdempotencyOptions, idempotency } from '../../src/server/index.ts'
+import { memoryStore } from '../../src/stores/memory/store.ts'
 
 type Handler = (request: Request) => Response | Promise<Response>
 
@@ -87,4 +91,20 @@ test('expiryAware: a retry older than the retention is KEY_EXPIRED, unless its o
   expect(await (await post('b')).text()).toBe('run 1')
   const replay = await post('b', { 'Repeatability-First-Sent': 'Sun, 06 Nov 1994 08:49:37 GMT' })
   expect([replay.status, await replay.text()]).toEqual([200, 'run 1'])
+})
+
+test('what a handler calls knows the call, too', async () => {
+  const post = open(() => new Response(callContext()?.key))
+  expect(await (await post('order-1')).text()).toBe('order-1')
+  expect(callContext()).toBeUndefined()
+})
+
+test('a store that is out of reach is told as a refusal', async () => {
+  const events: CallEvent[] = []
+  const inner = memoryStore()
+  const gone = new RetrysafeError('STORE_UNAVAILABLE', 'nobody there')
+  const store = { ...inner, claim: () => Promise.reject(gone) }
+  const post = open(() => new Response(), {}, { store, onEvent: event => events.push(event) })
+  expect((await post('k')).status).toBe(503)
+  expect(events).toMatchObject([{ type: 'refused', code: 'STORE_UNAVAILABLE', key: 'k', operation: 'http' }])
 })

@@ -171,7 +171,6 @@ export class CapturedResponse {
     if (event !== 'close') return this.#way.native.emit(event, ...rest) as boolean
     this.#hasClosed = true
     this.#way.hear('close')
-    if (this.#terms?.tellsClose && !this.#hasEnded) this.#terms.answer.abandon('The client has left.')
     this.#tellClose()
     return true
   }

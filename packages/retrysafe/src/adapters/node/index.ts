@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { IdempotencyContext } from '../../server/context.ts'
+import type { IdempotencyContext } from '../../engine/context.ts'
 import { type IdempotencyOptions, readRules } from '../../server/options.ts'
 import { serveNode } from './serving.ts'
 
-export type { IdempotencyContext } from '../../server/context.ts'
+export type { IdempotencyContext } from '../../engine/context.ts'
 export type { IdempotencyOptions } from '../../server/options.ts'
 
 /** A request listener of node:http; a promise that it gives is waited for, and what that rejects with ends the run. */

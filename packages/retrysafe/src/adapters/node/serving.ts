@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { IdempotencyContext } from '../../server/context.ts'
+import type { IdempotencyContext } from '../../engine/context.ts'
+import type { Failure } from '../../server/failure.ts'
 import { HandlerAnswer } from '../../server/handler-answer.ts'
 import type { Rules } from '../../server/options.ts'
 import { type BodyReading, type Incoming, serve } from '../../server/serve.ts'
@@ -34,6 +35,8 @@ export async function serveNode<Request>(
       caller: new CapturedCaller(captured, error => stage.failed(error)),
       pass: context => void begin(context).catch(error => stage.failed(error)),
       handle(run, context, stop) {
+        // A parser would find no body, and the handler answer to that: nothing has begun.
+        if (request.destroyed && request.readableLength > 0) return run.end(leftEarly)
         const answer = new HandlerAnswer({
           run,
           timers: rules.safe.surroundings.timers,
@@ -49,6 +52,11 @@ export async function serveNode<Request>(
     if (outlet.headersSent) outlet.destroy()
     else stage.failed(error)
   }
+}
+
+const leftEarly: Failure = {
+  end: 'free',
+  problem: () => ({ code: 'HANDLER_FAILED', detail: 'The client left before its body was read.' }),
 }
 
 function incomingOf<Request>(

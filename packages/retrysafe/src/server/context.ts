@@ -1,1 +1,0 @@
-export { deriveKey, type IdempotencyContext } from '../engine/context.ts'

@@ -1,1 +1,0 @@
-export { type OptionNames, outcomeUnknown, problemOf } from '../engine/refusal.ts'
