@@ -1,7 +1,9 @@
 import type { IdempotencyContext } from '../engine/context.ts'
+import type { KeyNotice } from './caller.ts'
 import { FetchCaller } from './fetch-caller.ts'
 import { HandlerAnswer } from './handler-answer.ts'
 import { readHandlerHead } from './handler-head.ts'
+import { noticeHeaders } from './notice.ts'
 import { type IdempotencyOptions, type Rules, readRules } from './options.ts'
 import type { Run } from './run.ts'
 import { type BodyReading, type Incoming, serve } from './serve.ts'
@@ -72,15 +74,25 @@ export async function answerFetch<Framed>(rules: Rules<Framed>, stage: FetchStag
   const begin = async (context: IdempotencyContext): Promise<Response> => stage.handle(context)
   const served = serve(rules, incomingOf(stage, gone.signal), {
     caller,
-    pass: context =>
+    pass: (context, notice) =>
       begin(context).then(
-        response => caller.settle({ response }),
+        response => caller.settle({ response: notice === undefined ? response : withNotice(response, notice) }),
         error => caller.settle({ error }),
       ),
     handle: (run, context, stop) => void take(rules, stage, run, stop, begin(context)),
   })
   served.catch(error => caller.settle({ error }))
   return caller.response
+}
+
+/** The handler's own answer; its headers may be immutable. */
+function withNotice(response: Response, notice: KeyNotice): Response {
+  // Of an upgrade nobody can make another.
+  if (!isResponse(response) || response.status < 200) return response
+  const headers = new Headers(response.headers)
+  const pairs = noticeHeaders(notice)
+  for (let at = 0; at + 1 < pairs.length; at += 2) headers.set(pairs[at] ?? '', pairs[at + 1] ?? '')
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
 }
 
 function incomingOf<Framed>({ request, framed, readBody }: FetchStage<Framed>, gone: AbortSignal): Incoming<Framed> {

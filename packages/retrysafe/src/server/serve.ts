@@ -48,8 +48,12 @@ export interface Incoming<Request> {
 /** Who answers, and how. */
 export interface Stage {
   readonly caller: Caller
-  /** The handler as if we were not there. */
-  pass(context: IdempotencyContext): void | Promise<void>
+  /**
+   * The handler as if we were not there.
+   *
+   * @param notice set where the request carried a key all the same
+   */
+  pass(context: IdempotencyContext, notice: KeyNotice | undefined): void | Promise<void>
   /**
    * The handler under a key: its answer goes to the run, and never to the caller itself.
    *
@@ -62,16 +66,20 @@ export interface Stage {
 const names = { maxWaiters: 'maxWaiters', maxResult: 'maxResultBytes' }
 
 const refused: KeyNotice = { outcome: 'refused', key: undefined }
+const bypassed: KeyNotice = { outcome: 'bypassed', key: undefined }
 
 /** The way of a request: method, key, tenant, body, fingerprint, claim, and then by the claim's answer. */
 export async function serve<Request>(rules: Rules<Request>, incoming: Incoming<Request>, stage: Stage): Promise<void> {
   const { caller } = stage
-  if (!rules.methods.has(incoming.method)) return stage.pass(withoutKey(incoming))
   const head = readRequestHead(incoming.rawHeaders, { keys: rules.keyHeaders, tenant: undefined })
+  if (!rules.methods.has(incoming.method)) {
+    const carriesKey = readCallersKey(head, rules.keyHeaders).kind === 'key'
+    return stage.pass(withoutKey(incoming), carriesKey ? bypassed : undefined)
+  }
   try {
     const reading = await readKeyOf(rules, incoming, head)
     if (reading.kind === 'absent') {
-      if (rules.keyless === 'pass') return stage.pass(withoutKey(incoming))
+      if (rules.keyless === 'pass') return stage.pass(withoutKey(incoming), undefined)
       return caller.problem({ code: 'KEY_MISSING', detail: `Send ${rules.keyHeaders[0]}.` }, refused)
     }
     if (reading.kind === 'invalid')
@@ -80,7 +88,8 @@ export async function serve<Request>(rules: Rules<Request>, incoming: Incoming<R
   } catch (error) {
     if (!(error instanceof RetrysafeError) || !isProblemCode(error.code)) throw error
     // Nothing has begun.
-    if (error.code === 'STORE_UNAVAILABLE' && rules.onStoreError === 'open') return stage.pass(withoutKey(incoming))
+    if (error.code === 'STORE_UNAVAILABLE' && rules.onStoreError === 'open')
+      return stage.pass(withoutKey(incoming), bypassed)
     if (error.code === 'CALLBACK_FAILED') {
       rules.safe.warnOnce(error.message, `${error.message} ${String(error.cause)}`)
     }

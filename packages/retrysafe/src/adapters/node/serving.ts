@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { IdempotencyContext } from '../../engine/context.ts'
 import type { Failure } from '../../server/failure.ts'
 import { HandlerAnswer } from '../../server/handler-answer.ts'
+import { noticeHeaders } from '../../server/notice.ts'
 import type { Rules } from '../../server/options.ts'
 import { type BodyReading, type Incoming, serve } from '../../server/serve.ts'
 import { CapturedCaller } from './captured-caller.ts'
@@ -33,7 +34,11 @@ export async function serveNode<Request>(
   try {
     await serve(rules, incomingOf(rules, request, response, framed, stage), {
       caller: new CapturedCaller(captured, error => stage.failed(error)),
-      pass: context => void begin(context).catch(error => stage.failed(error)),
+      pass(context, notice) {
+        const headers = noticeHeaders(notice)
+        for (let at = 0; at + 1 < headers.length; at += 2) response.setHeader(headers[at] ?? '', headers[at + 1] ?? '')
+        begin(context).catch(error => stage.failed(error))
+      },
       handle(run, context, stop) {
         // A parser would find no body, and the handler answer to that: nothing has begun.
         if (request.destroyed && request.readableLength > 0) return run.end(leftEarly)
