@@ -5,10 +5,19 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { read, root } from '../house/source-files.ts'
 
-// Every snippet of these pages is a module of its own, checked against the built package. What a page takes for granted
-// (a model, a document) it declares in a comment that begins with `<!-- snippets`.
+// Every snippet of these pages is a module of its own, checked against the built package and run. What a page takes for
+// granted (a model, a document) it declares in a comment that begins with `<!-- snippets`; here it is at run time.
 
 const pages = ['docs/functions.md', 'docs/server.md']
+const granted = `import { createRetrysafe } from 'retrysafe'
+Object.assign(globalThis, {
+  safe: createRetrysafe({ store: 'memory:' }),
+  doc: { id: 'doc-1', owner: 'ann' },
+  callModel: async () => ({ summary: 'short' }),
+  streamModel: async function* () { yield 'once upon a time' },
+  charge: async () => {},
+})
+`
 
 interface Snippet {
   /** Page and line, such as `functions-19`. */
@@ -47,7 +56,8 @@ function complaints(given: string, snippets: readonly Snippet[]): string {
   const config = {
     extends: join(root, 'tsconfig.base.json'),
     compilerOptions: {
-      noEmit: true,
+      outDir: 'out',
+      sourceMap: false,
       composite: false,
       incremental: false,
       declaration: false,
@@ -67,10 +77,19 @@ function complaints(given: string, snippets: readonly Snippet[]): string {
   return stdout
 }
 
-test.each(pages)('every snippet of %s is sound', page => {
+/** What a snippet that was compiled says when it runs, and how it ends. */
+function run({ name }: Snippet): string {
+  writeFileSync(join(folder, 'granted.js'), granted)
+  const args = ['--unhandled-rejections=strict', '--import', './granted.js', `out/${name}.js`]
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', timeout: 20_000 })
+  return status === 0 ? '' : `${name}: exit ${status}, ${stderr}`
+}
+
+test.each(pages)('every snippet of %s is sound, and runs to its end', { timeout: 120_000 }, page => {
   const snippets = snippetsOf(page)
   expect(snippets.length).toBeGreaterThan(3)
   expect(complaints(givenOf(page), snippets)).toBe('')
+  expect(snippets.map(run).filter(said => said !== '')).toEqual([])
 })
 
 test('control: one that is not is named by its page and line', () => {
