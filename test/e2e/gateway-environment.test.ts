@@ -103,3 +103,20 @@ test('--record-status and --retention hold: another status is kept, and an outco
   await eventually(() => send(url, 'POST')).toBe('executed')
   expect(upstream.received).toHaveLength(2)
 })
+
+test.each<[string, string[], Environment, string]>([
+  ['--expiry-aware', ['--expiry-aware'], {}, 'KEY_EXPIRED'],
+  ['--expiry-aware on', ['--expiry-aware', 'on'], {}, 'KEY_EXPIRED'],
+  ['the environment', [], { RETRYSAFE_EXPIRY_AWARE: 'on' }, 'KEY_EXPIRED'],
+  ['off beats it', ['--expiry-aware', 'off'], { RETRYSAFE_EXPIRY_AWARE: 'on' }, 'none'],
+  ['nothing', [], {}, 'none'],
+])('a flag that is on or off: %s', async (_, flags, environment, code) => {
+  const upstream = await serveUpstream(response => response.end('{}'))
+  const ports = ['--port', '0', '--admin-port', '0']
+  const program = await serve(['--upstream', upstream.url, ...ports, ...flags], environment)
+  // In the year 2023.
+  const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': '01890a5d-ac96-774b-bcce-b302099a8057' }
+  const answer = await ask(`${program.ready['url']}/thing`, { method: 'POST', headers, body: '{}' })
+  expect(answer.status === 200 ? 'none' : problemOf(answer).code).toBe(code)
+  expect(upstream.received.length).toBe(code === 'none' ? 1 : 0)
+})

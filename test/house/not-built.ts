@@ -7,7 +7,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--fingerprint-window',
     '--key-reuse',
     '--on-disconnect',
-    '--expiry-aware',
     '--upstream-retries',
     '--max-buffered',
     '--max-store',

@@ -44,10 +44,9 @@ const defaults = Object.fromEntries(
 
 /** The gateway's names for the middleware's options. */
 function flagsOf(options: Options): Partial<GatewayConfig> {
-  const { tenant, key, onDisconnect, expiryAware, leaveOut, ...rest } = options
+  const { tenant, key, onDisconnect, leaveOut, ...rest } = options
   if (key !== undefined || typeof tenant === 'function') throw new Error('a gateway calls no functions')
-  if (onDisconnect !== undefined || expiryAware !== undefined || leaveOut !== undefined)
-    throw new Error('the gateway does not have this option yet')
+  if (onDisconnect !== undefined || leaveOut !== undefined) throw new Error('the gateway does not have this option yet')
   const { handlerTimeoutMs, methods, recordStatus, keyHeaders, ...same } = rest
   return {
     ...same,

@@ -202,6 +202,5 @@ export const keyCases: readonly Case[] = [
       const stand = await t.open(counted)
       expect(told(await stand.post({ key: oldUuid, credential: t.key }))).toEqual([200, 'executed', '{"run":1}'])
     },
-    skip: { gateway: '--expiry-aware is not built yet' },
   },
 ]

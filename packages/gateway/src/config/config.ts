@@ -49,6 +49,8 @@ export interface GatewayConfig {
   readonly maxWaiters: number
   readonly onCrash: CrashPolicy
   readonly maxAttempts: number
+  /** Retries older than the retention are refused, where they say how old they are. */
+  readonly expiryAware: boolean
   readonly onStoreError: StoreErrorPolicy
   /** Of silence, not of the whole answer. */
   readonly upstreamTimeoutMs: number

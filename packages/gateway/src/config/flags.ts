@@ -108,6 +108,12 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     read: countBetween(1, 100),
     fallback: '3',
   },
+  expiryAware: {
+    flag: '--expiry-aware [on|off]',
+    help: 'a retry that is older than the retention is refused (412) instead of run again, where its age is known: by Repeatability-First-Sent, or a UUIDv7 as its key',
+    read: onOrOff,
+    fallback: 'off',
+  },
   onStoreError: {
     flag: '--on-store-error <policy>',
     help: 'requests with a key while the store is out of reach: closed (503) or open (passed through without protection, counted in the log)',
@@ -199,6 +205,13 @@ function oneOf<Value extends string>(...choices: readonly Value[]): Read<Value> 
     if (choice === undefined) throw new FlagError(`it takes ${choices.join(' or ')}`)
     return choice
   }
+}
+
+/** A flag without a value says `true`. */
+function onOrOff(value: string): boolean {
+  if (value === 'on' || value === 'true') return true
+  if (value === 'off' || value === 'false') return false
+  throw new FlagError('it takes on or off')
 }
 
 function headerName(value: string): string {

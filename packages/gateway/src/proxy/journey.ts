@@ -11,8 +11,9 @@ import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import type { KeyNotice } from 'retrysafe/internal/server/caller'
 import { readCallersKey } from 'retrysafe/internal/server/credentials'
+import { refuseExpired } from 'retrysafe/internal/server/first-sent'
 import { KeyedCall } from 'retrysafe/internal/server/keyed-call'
-import { perform } from 'retrysafe/internal/server/perform'
+import { type Performance, perform } from 'retrysafe/internal/server/perform'
 import { type RequestHead, readRequestHead } from 'retrysafe/internal/server/request-head'
 import type { GatewayConfig } from '../config/config.ts'
 import { refusalOf } from './admission.ts'
@@ -142,7 +143,7 @@ async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string
     gone: () => goneSignal(response),
   })
   const { upstream } = route
-  const performance = perform({
+  const performance: Performance = {
     engine,
     call,
     caller: new ResponseCaller(response),
@@ -155,8 +156,15 @@ async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
       upstream.send({ method, target, headers, body }, new RunSink(run, upstream).intake)
     },
-  })
-  await performance.catch(error => {
+  }
+  const performing = config.expiryAware
+    ? refuseExpired(engine.store, config.retentionMs, key, request.rawHeaders).then(expired => {
+        if (expired === undefined) return perform(performance)
+        call.mayRun = false
+        return perform({ ...performance, mayNotRun: expired })
+      })
+    : perform(performance)
+  await performing.catch(error => {
     if (isUnavailable(error)) {
       if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
       parts.storeWatch.outage.countRefused()

@@ -1,3 +1,6 @@
+import type { Store } from '../engine/store.ts'
+import type { Problem } from '../protocol/problem.ts'
+
 /**
  * When a call was sent first, as far as its request tells: by `Repeatability-First-Sent` (an HTTP date), or by a UUIDv7
  * as its key. Milliseconds since the epoch, on the client's clock.
@@ -15,4 +18,23 @@ export function firstSentMs(key: string, firstSent: string | undefined): number 
   }
   const uuid = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i.exec(key)
   return uuid === null ? undefined : Number.parseInt(`${uuid[1]}${uuid[2]}`, 16)
+}
+
+/**
+ * What a retry is told that was sent first longer ago than outcomes are kept; `undefined`: it may run, or does not say.
+ * The store is asked for its time only where the request says when it was sent first.
+ *
+ * @param rawHeaders names and values in turn
+ */
+export async function refuseExpired(
+  store: Pick<Store, 'now'>,
+  retentionMs: number,
+  key: string,
+  rawHeaders: readonly string[],
+): Promise<Problem | undefined> {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'repeatability-first-sent')
+  const sentMs = firstSentMs(key, at === -1 ? undefined : rawHeaders[at + 1])
+  if (sentMs === undefined || (await store.now()) - sentMs <= retentionMs) return undefined
+  const detail = `This call was sent first over ${Math.floor(retentionMs / 1_000)} s ago, longer than outcomes are kept: whether it ran is forgotten.`
+  return { code: 'KEY_EXPIRED', detail }
 }

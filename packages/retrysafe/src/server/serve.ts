@@ -11,7 +11,7 @@ import { isProblemCode, type Problem } from '../protocol/problem.ts'
 import { waitBoundMs } from '../protocol/wait.ts'
 import type { Caller, KeyNotice } from './caller.ts'
 import { credentialsOf, readCallersKey, tenantOn } from './credentials.ts'
-import { firstSentMs } from './first-sent.ts'
+import { refuseExpired } from './first-sent.ts'
 import { KeyedCall } from './keyed-call.ts'
 import type { Rules } from './options.ts'
 import { perform } from './perform.ts'
@@ -137,7 +137,10 @@ async function serveKeyed<Request>(
     waitMs: waitBoundMs(head.wait, rules.waitMs),
     gone: () => incoming.gone(),
   })
-  const expired = rules.expiryAware ? await readExpiry(rules, incoming, engine, key) : undefined
+  const { retentionMs } = policy
+  const expired = rules.expiryAware
+    ? await refuseExpired(engine.store, retentionMs, key, incoming.rawHeaders)
+    : undefined
   if (expired !== undefined) call.mayRun = false
   const facts = { operation: name, tenant, key, beganAtMs }
   let watch: RunWatch | undefined
@@ -232,18 +235,4 @@ async function readTenant<Request>(
 function missingTenant<Request>({ tenant }: Rules<Request>): string {
   if (tenant !== 'credential') return 'It is not known whose request this is.'
   return 'Send a credential (Authorization, x-api-key, api-key, x-goog-api-key or ?key=).'
-}
-
-/** A retry of what may have been forgotten already. */
-async function readExpiry<Request>(
-  { policy }: Rules<Request>,
-  { rawHeaders }: Incoming<Request>,
-  { store }: Engine,
-  key: string,
-): Promise<Problem | undefined> {
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'repeatability-first-sent')
-  const sentMs = firstSentMs(key, at === -1 ? undefined : rawHeaders[at + 1])
-  if (sentMs === undefined || (await store.now()) - sentMs <= policy.retentionMs) return undefined
-  const detail = `This call was sent first over ${Math.floor(policy.retentionMs / 1_000)} s ago, longer than outcomes are kept: whether it ran is forgotten.`
-  return { code: 'KEY_EXPIRED', detail }
 }
