@@ -10,6 +10,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRetrysafe } from '../../src/index.ts'
+import { idempotency } from '../../src/server/index.ts'
 import { openTelemetryWith } from '../../src/telemetry.ts'
 import { all, refusalOf } from './stage.ts'
 
@@ -128,4 +129,27 @@ test('a package that is missing is named, with the line that installs it', () =>
         'createRetrysafe({ openTelemetry: true }) needs the package @opentelemetry/none, which is not installed: npm install @opentelemetry/none',
     }),
   )
+})
+
+test('a handler runs in a span of its own', async () => {
+  spans.reset()
+  const safe = createRetrysafe({ store: 'memory:', openTelemetry: true })
+  const handle = idempotency({ safe, tenant: 'single', name: 'chat' }, () => {
+    trace.getTracer('test').startSpan('inner').end()
+    return new Response('done')
+  })
+  const ask = (): Promise<Response> =>
+    handle(new Request('http://host/chat', { method: 'POST', headers: { 'Idempotency-Key': 'secret' } }))
+  await (await ask()).text()
+  await (await ask()).text()
+  await safe.close()
+  const told = spans.getFinishedSpans()
+  expect(told.map(({ name }) => name)).toEqual(['inner', 'retrysafe chat'])
+  const [inner, run] = told
+  expect(inner?.parentSpanContext?.spanId).toBe(run?.spanContext().spanId)
+  expect(run?.attributes).toEqual({
+    'retrysafe.operation': 'chat',
+    'retrysafe.attempt': 1,
+    'retrysafe.outcome': 'recorded',
+  })
 })
