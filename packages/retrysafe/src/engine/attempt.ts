@@ -181,9 +181,17 @@ export class Attempt implements LeaseEvents {
     this.#settle()
   }
 
-  /** The process is going away: others may take over at once. */
+  /** The process is going away: others may take over at once, so what still runs must stop. */
   async giveUp(): Promise<void> {
-    await this.#lease.giveUp()
+    try {
+      await this.#lease.giveUp()
+    } finally {
+      // Not lost yet: what has not begun still frees its key, and what is ending may still end.
+      if (!this.#ending) {
+        this.recording.end({ kind: 'lost' })
+        this.#stop()
+      }
+    }
   }
 
   #lose(): void {

@@ -18,15 +18,18 @@ export function credentialsOf(head: RequestHead, query: string): readonly string
   return parameter === undefined ? head.credentials : [...head.credentials, `?=${parameter}`]
 }
 
-/** The tenant of the last request on a connection: most send the same credential again, and it goes when they go. */
-const lastTenants = new WeakMap<object, { credentials: string; tenant: string }>()
+/**
+ * The tenant of the last request on a connection: most send the same credential again, and it goes when they go. To
+ * another identity (one process may serve several stores) the same credential is another tenant.
+ */
+const lastTenants = new WeakMap<object, { identity: Identity; credentials: string; tenant: string }>()
 
 /** The tenant of those credentials; worked out anew when the connection shows others. */
 export function tenantOn(connection: object, identity: Identity, credentials: readonly string[]): string {
   const joined = credentials.join('\n')
   const last = lastTenants.get(connection)
-  if (last?.credentials === joined) return last.tenant
+  if (last?.credentials === joined && last.identity === identity) return last.tenant
   const tenant = identity.tenantOf(credentials)
-  lastTenants.set(connection, { credentials: joined, tenant })
+  lastTenants.set(connection, { identity, credentials: joined, tenant })
   return tenant
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { IdempotencyContext } from '../engine/context.ts'
 import type { KeyNotice } from './caller.ts'
 import { FetchCaller } from './fetch-caller.ts'
@@ -164,6 +165,7 @@ async function take<Framed>(
       const { done, value } = await reader.read()
       if (answer.isOver) return void reader.cancel().catch(() => {})
       if (done) break
+      if (!types.isUint8Array(value)) throw new TypeError(`a body takes Uint8Arrays, not ${typeof value}`)
       if (!answer.write(value) && !answer.isOver) {
         await new Promise<void>(resolve => {
           wake = resolve

@@ -28,6 +28,7 @@ export class HandlerAnswer {
   #hasHead = false
   /** Bytes that a length has announced and that are still to come. */
   #leftBytes = Number.POSITIVE_INFINITY
+  #isBodiless = false
   #isOver = false
 
   constructor(terms: HandlerAnswerTerms) {
@@ -36,8 +37,9 @@ export class HandlerAnswer {
     run.reads({
       resume: () => (this.#decoder === undefined ? terms.onRoom() : this.#decoder.resume()),
       stop: () => {
-        stop.abort()
         this.#end(stopped)
+        // Only now: a handler that ends its answer when it hears of it has not said all.
+        stop.abort()
       },
     })
     this.#listen()
@@ -57,7 +59,8 @@ export class HandlerAnswer {
     if (this.#hasHead) throw new RetrysafeError('HANDLER_FAILED', 'the handler answered twice')
     this.#hasHead = true
     this.#listen()
-    const { contentEncoding, contentLength } = head
+    const { status, contentEncoding, contentLength } = head
+    this.#isBodiless = status === 204 || status === 304
     this.#leftBytes = contentLength ?? Number.POSITIVE_INFINITY
     const isEncoded = contentEncoding !== undefined && contentLength !== 0
     const canDecode = !isEncoded || isDecodable(contentEncoding)
@@ -70,7 +73,14 @@ export class HandlerAnswer {
   write(bytes: Uint8Array): boolean {
     if (this.#isOver || bytes.byteLength === 0) return true
     this.#listen()
+    // Node, too, lets such a body go by.
+    if (this.#isBodiless) return true
     this.#leftBytes -= bytes.byteLength
+    if (this.#leftBytes < 0) {
+      // The client would take the rest for the beginning of the next answer.
+      this.fail(new Error(`the handler wrote ${-this.#leftBytes} bytes beyond its Content-Length`))
+      return true
+    }
     if (this.#decoder === undefined) return this.#terms.run.data(bytes)
     return this.#decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
   }
@@ -118,8 +128,8 @@ export class HandlerAnswer {
     const { timers, silenceMs, stop } = this.#terms
     this.#silence?.cancel()
     this.#silence = timers.after(silenceMs, () => {
-      stop.abort()
       this.#end(silentFor(silenceMs))
+      stop.abort()
     })
   }
 

@@ -103,6 +103,8 @@ export function readRules<Request>(options: IdempotencyOptions<Request>): Rules<
   if (tenant !== 'credential' && tenant !== 'single' && typeof tenant !== 'function')
     throw invalid("tenant is required: a function, 'credential', or 'single' if all callers may share their keys")
   if (key !== undefined && typeof key !== 'function') throw invalid('key takes a function of the request')
+  const methods = names('methods', options.methods ?? ['POST', 'PATCH']).map(each => each.toUpperCase())
+  if (methods.includes('HEAD')) throw invalid('methods: an answer to HEAD has no body to record; leave it out')
   const { name = 'http' } = options
   if (typeof name !== 'string' || name === '' || name.length > 100) throw invalid('name takes 1 to 100 characters')
   return {
@@ -112,7 +114,7 @@ export function readRules<Request>(options: IdempotencyOptions<Request>): Rules<
     key,
     keyless: oneOf('keyless', options.keyless ?? 'pass', ['pass', 'require']),
     keyHeaders: names('keyHeaders', options.keyHeaders ?? [headerNames.key]).map(each => each.toLowerCase()),
-    methods: new Set(names('methods', options.methods ?? ['POST', 'PATCH']).map(each => each.toUpperCase())),
+    methods: new Set(methods),
     recordStatus: (options.recordStatus ?? [[200, 299]]).map(readRange),
     name,
     waitMs: whole('waitMs', options.waitMs ?? 600_000, 0, 3_600_000),

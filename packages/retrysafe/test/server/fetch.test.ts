@@ -108,3 +108,41 @@ test('a store that is out of reach is told as a refusal', async () => {
   expect((await post('k')).status).toBe(503)
   expect(events).toMatchObject([{ type: 'refused', code: 'STORE_UNAVAILABLE', key: 'k', operation: 'http' }])
 })
+
+test('a stream of something else than bytes is no body, and nothing is recorded', async () => {
+  let runs = 0
+  const post = open(() => {
+    runs += 1
+    const texts = new ReadableStream({
+      start(controller) {
+        controller.enqueue('a text')
+        controller.close()
+      },
+    })
+    return new Response(texts)
+  })
+  await expect(post('k').then(response => response.text())).rejects.toThrow()
+  await expect(post('k').then(response => response.text())).rejects.toThrow()
+  expect(runs).toBe(2)
+})
+
+test('closing gives up what runs for too long: its signal fires, and its client is cut off', async () => {
+  const safe = createRetrysafe({ store: 'memory:' })
+  let signal: AbortSignal | undefined
+  const serve = idempotency({ safe, tenant: 'single' }, () => {
+    signal = callContext()?.signal
+    const body = new ReadableStream({ start: controller => controller.enqueue(Buffer.from('data: 1\n\n')) })
+    return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } })
+  })
+  const headers = { 'Idempotency-Key': 'k' }
+  const answer = await serve(new Request('http://host/things', { method: 'POST', headers }))
+  const reader = answer.body?.getReader()
+  expect((await reader?.read())?.done).toBe(false)
+  await safe.close({ drainMs: 0 })
+  expect(signal?.aborted).toBe(true)
+  await expect(reader?.read()).rejects.toThrow('the answer broke off')
+})
+
+test('HEAD is no method to record', () => {
+  expect(() => open(() => new Response(), { methods: ['POST', 'HEAD'] })).toThrow('an answer to HEAD has no body')
+})

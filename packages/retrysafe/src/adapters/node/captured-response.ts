@@ -1,15 +1,16 @@
 import { EventEmitter } from 'node:events'
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import { RetrysafeError } from '../../engine/errors.ts'
 import type { HandlerAnswer } from '../../server/handler-answer.ts'
 import { readHandlerHead } from '../../server/handler-head.ts'
-import { HeldSocket } from './held-socket.ts'
+import { HeldConnection } from './held-connection.ts'
 import { NativeWay } from './native-way.ts'
+import { type Method, method, Overrides } from './overrides.ts'
 import type { Outlet } from './response.ts'
 import {
   bytesOf,
   type Callback,
+  checkStatusMessage,
   type HeadersArgument,
   headersSent,
   optionsOf,
@@ -36,8 +37,8 @@ export class CapturedResponse {
   readonly #outer: readonly (readonly [name: string, value: OutgoingHttpHeader])[]
   readonly #outerStatus: number
   #terms: CaptureTerms | undefined
-  #restore: (() => void)[] = []
-  #held: HeldSocket | undefined
+  readonly #overrides = new Overrides()
+  #held: HeldConnection | undefined
   /** Where the handler waits for room, if what it would wait for is a compressor's own. */
   readonly #drains = new EventEmitter().setMaxListeners(0)
   #hasHead = false
@@ -57,19 +58,22 @@ export class CapturedResponse {
   capture(terms: CaptureTerms): void {
     this.#terms = terms
     this.#way.capture(() => this.#forgetHeaders())
-    this.#define(this.#response, {
+    this.#overrides.put(this.#response, {
       ...this.#methods(terms.answer),
       ...this.#headerMethods(),
       headersSent: this.#view('headersSent', () => this.#hasHead),
       writableEnded: this.#view('writableEnded', () => this.#hasEnded),
       writableNeedDrain: { get: () => this.#needsDrain, configurable: true, enumerable: false },
     })
-    this.#holdConnection()
+    this.#held = new HeldConnection(this.#response, this.#way, this.#overrides, {
+      isHeld: () => this.#isHeld,
+      destroyed: () => this.#terms?.answer.abandon('The handler destroyed its connection.'),
+    })
   }
 
   /** Whoever writes from now on writes to the client. */
   release(): void {
-    for (const restore of this.#restore.splice(0)) restore()
+    this.#overrides.remove()
   }
 
   /** The handler may write on, or is not listened to any more. */
@@ -117,6 +121,7 @@ export class CapturedResponse {
   #takeHead(wholeBytes: number | undefined): void {
     if (this.#hasHead || this.#terms === undefined) return
     const response = this.#response
+    checkStatusMessage(response.statusMessage)
     if (wholeBytes !== undefined && !response.hasHeader('content-length') && !response.hasHeader('transfer-encoding')) {
       response.setHeader('Content-Length', wholeBytes)
     }
@@ -236,59 +241,9 @@ export class CapturedResponse {
     return map
   }
 
-  /** Neither the response nor its connection shows that the client has left, as long as that is held back. */
-  #holdConnection(): void {
-    const response = this.#response
-    for (const name of ['destroyed', '_closed'] as const) {
-      let value: unknown = Reflect.get(response, name)
-      const get = (): unknown => value === true && !this.#isHeld
-      const set = (now: unknown): void => {
-        value = now
-        if (name === 'destroyed') this.#way.isGone = now === true
-      }
-      this.#define(response, { [name]: { get, set, configurable: true, enumerable: true } })
-      this.#restore.push(() => Reflect.set(response, name, value))
-    }
-    for (const owner of [response, response.req]) {
-      let socket = owner.socket as Socket | null
-      const get = (): Socket | null => (this.#way.isDelivering ? socket : this.#holdSocket(socket))
-      const set = (now: Socket | null): void => {
-        socket = now
-      }
-      this.#define(owner, { socket: { get, set, configurable: true, enumerable: true } })
-      this.#restore.push(() => Reflect.set(owner, 'socket', socket))
-    }
-  }
-
-  #holdSocket(socket: Socket | null): Socket | null {
-    if (socket === null) return null
-    this.#held ??= new HeldSocket(socket, {
-      isHeld: () => this.#isHeld,
-      destroyed: () => this.#terms?.answer.abandon('The handler destroyed its connection.'),
-    })
-    return this.#held.socket
-  }
-
   /** The handler's view; what is beneath has its own. */
   #view(name: 'headersSent' | 'writableEnded', handled: () => boolean): PropertyDescriptor {
     const get = (): boolean => (this.#way.isDelivering ? this.#way.read(name) : handled())
     return { get, set: () => {}, configurable: true, enumerable: false }
   }
-
-  #define(owner: object, own: PropertyDescriptorMap): void {
-    for (const [name, descriptor] of Object.entries(own)) {
-      const before = Object.getOwnPropertyDescriptor(owner, name)
-      Object.defineProperty(owner, name, descriptor)
-      this.#restore.push(() => {
-        Reflect.deleteProperty(owner, name)
-        if (before !== undefined) Object.defineProperty(owner, name, before)
-      })
-    }
-  }
-}
-
-type Method = (...given: unknown[]) => unknown
-
-function method(value: Method): PropertyDescriptor {
-  return { value, configurable: true, writable: true, enumerable: false }
 }

@@ -35,6 +35,8 @@ export async function readRequestBody(
   const hasBody = coding !== undefined || (announced !== undefined && Number(announced) > 0)
   if (!hasBody) return { kind: 'bytes', bytes: new Uint8Array(0) }
   if (request.readableDidRead || request.readableEnded) return readParsed(request, parsed, maxBytes, warn)
+  // Chunks of nothing, here already: to listen would end the stream, and nobody after us would hear of its end.
+  if (request.complete && request.readableLength === 0) return { kind: 'bytes', bytes: new Uint8Array(0) }
   return readAndPutBack(request, maxBytes)
 }
 

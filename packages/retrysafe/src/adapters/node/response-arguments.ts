@@ -33,6 +33,13 @@ export function bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): U
   throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
+/** As Node does where it writes the head: here that is when the outcome may be recorded already. */
+export function checkStatusMessage(given: unknown): void {
+  // RFC 9110 §5.5
+  if (given === undefined || /^[\t\x20-\x7e\x80-\xff]*$/.test(String(given))) return
+  throw Object.assign(new TypeError('Invalid character in statusMessage'), { code: 'ERR_INVALID_CHAR' })
+}
+
 export function headersSent(): Error {
   return Object.assign(new Error('Cannot set headers after they are sent to the client'), {
     code: 'ERR_HTTP_HEADERS_SENT',

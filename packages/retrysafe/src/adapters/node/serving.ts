@@ -9,6 +9,7 @@ import { CapturedCaller } from './captured-caller.ts'
 import { CapturedResponse } from './captured-response.ts'
 import { goneSignal } from './gone.ts'
 import { readRequestBody } from './request-body.ts'
+import type { Outlet } from './response.ts'
 
 /** How a framework on node:http takes part. */
 export interface NodeStage {
@@ -32,7 +33,7 @@ export async function serveNode<Request>(
   const { outlet } = captured
   const begin = async (context: IdempotencyContext): Promise<unknown> => stage.handle(context)
   try {
-    await serve(rules, incomingOf(rules, request, response, framed, stage), {
+    await serve(rules, incomingOf(rules, request, outlet, framed, stage), {
       caller: new CapturedCaller(captured, error => stage.failed(error)),
       pass(context, notice) {
         const headers = noticeHeaders(notice)
@@ -67,7 +68,7 @@ const leftEarly: Failure = {
 function incomingOf<Request>(
   { safe }: Rules<Request>,
   request: IncomingMessage,
-  response: ServerResponse,
+  outlet: Outlet,
   framed: Request,
   { readBody = (maxBytes, warn) => readRequestBody(request, maxBytes, warn) }: NodeStage,
 ): Incoming<Request> {
@@ -82,6 +83,7 @@ function incomingOf<Request>(
     rawHeaders: request.rawHeaders,
     connection: request.socket,
     body: maxBytes => readBody(maxBytes, message => safe.warnOnce('raw body', message)),
-    gone: () => goneSignal(response),
+    // Heard before the handler hears it: what it ends for that reason is not whole.
+    gone: () => goneSignal(outlet),
   }
 }
