@@ -51,10 +51,11 @@ describe('problemAnswer', () => {
     expect(body['error']).toMatchObject({ type: expect.any(String) })
   })
 
-  it('knows every code of the table, and three more', () => {
+  it('knows every code of the table, and six more', () => {
     const extra = Object.keys(problemKinds).filter(code => !table.some(([known]) => known === code))
-    // Of the request as such, and of the gateway itself.
-    expect(extra).toEqual(['REQUEST_INVALID', 'EXPECTATION_FAILED', 'OVERLOADED'])
+    // Of the request as such, of the gateway itself, and of middleware's handlers and functions.
+    const ofMiddleware = ['HANDLER_FAILED', 'HANDLER_TIMEOUT', 'CALLBACK_FAILED']
+    expect(extra).toEqual(['REQUEST_INVALID', 'EXPECTATION_FAILED', 'OVERLOADED', ...ofMiddleware])
   })
 
   it.each([
