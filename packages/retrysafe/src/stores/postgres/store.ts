@@ -52,6 +52,9 @@ interface Told<Kind> {
 /** A transaction of somebody's own that completes a record may hold it for long: claims and renewals then say so. */
 const heldMs = 1_000
 
+/** A store whose outcomes can be part of the caller's own transaction. */
+export type PostgresStore = Store & Required<Pick<Store, 'completeIn'>>
+
 /**
  * A store in PostgreSQL (14 or newer), for any number of processes and machines, also behind PgBouncer in transaction
  * mode. What it has acknowledged survives whatever the server's own commits survive. It connects with its first step;
@@ -62,7 +65,7 @@ const heldMs = 1_000
  * @example
  * const store = postgresStore({ url: 'postgres://app:secret@db.internal:5432/app' })
  */
-export function postgresStore(options: PostgresStoreOptions): Store {
+export function postgresStore(options: PostgresStoreOptions): PostgresStore {
   const { timers, clock } = processSurroundings
   const settings = readSettings(options)
   const database = new Database(settings)
