@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { allSuites, judge, judgesOf } from '../test/mutants/judges.mjs'
+import { allSuites, fewSuites, judge, judgesOf } from '../test/mutants/judges.mjs'
 import { mutants, mutate } from '../test/mutants/mutants.mjs'
 import { createWorkCopy } from '../test/mutants/work-copy.mjs'
 import { exitCodeOf, onStopSignals } from './stop-signals.mjs'
@@ -15,11 +15,12 @@ the store kit, and the simulation. Each mistake must be found by one of them, by
 
   --only TEXT   only the mutants whose name contains TEXT
   --list        names them, and what each does
+  --tested      the tests are run on the same sources, too: without a mutant a part of them is enough
   --json FILE   writes the numbers there too
   --help        says this
 `
 const root = fileURLToPath(new URL('..', import.meta.url))
-const running = new Set()
+const copies = []
 let stopped
 process.exitCode = await main()
 
@@ -28,6 +29,7 @@ async function main() {
     options: {
       only: { type: 'string' },
       list: { type: 'boolean' },
+      tested: { type: 'boolean' },
       json: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -38,17 +40,18 @@ async function main() {
   if (chosen.length === 0) return say(`no mutant's name contains ${values.only}\n`, 1)
   onStopSignals(signal => {
     stopped = signal
-    for (const end of running) end()
+    for (const copy of copies) copy.end()
   })
   const folder = mkdtempSync(join(tmpdir(), 'retrysafe-mutants-'))
   try {
-    const failures = await tryAll(chosen, folder)
+    const failures = await tryAll(chosen, folder, values.tested ? fewSuites : allSuites)
     if (stopped) return exitCodeOf(stopped)
     const counts = { passed: Math.max(0, chosen.length - failures.length), failed: failures.length, failures }
     if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(counts))
     for (const failure of failures) say(`\n✗ ${failure}\n`, 1)
     return say(`${counts.passed} of ${chosen.length} mutants caught\n`, failures.length > 0 ? 1 : 0)
   } finally {
+    for (const copy of copies) copy.end()
     rmSync(folder, { recursive: true, force: true })
   }
 }
@@ -59,19 +62,20 @@ function say(text, code = 0) {
 }
 
 /** @returns what is wrong, a text each */
-async function tryAll(chosen, folder) {
+async function tryAll(chosen, folder, suites) {
   const stale = chosen.flatMap(mutant => staleness(mutant))
   if (stale.length > 0) return stale
-  const workers = Math.min(2, availableParallelism())
-  const copies = Array.from({ length: workers }, (_, number) => createWorkCopy(root, join(folder, String(number))))
+  // A third: some judges wait for servers and clocks half of their time.
+  const workers = Math.min(3, availableParallelism() + 1)
+  for (let number = 0; number < workers; number++) copies.push(createWorkCopy(root, join(folder, String(number))))
   say('without a mutant…\n')
-  const sound = await inParallel(copies, allSuites, async (copy, suite) => {
-    const { kind, test, message, why } = await judge(suite, copy.folder, running)
+  const sound = await inParallel(suites, async (copy, suite) => {
+    const { kind, test, message, why } = await judge(suite, copy)
     return kind === 'passed' ? [] : [`without any mutant the ${suite.name} fails: ${why ?? `${test}: ${message}`}`]
   })
   if (sound.length > 0) return sound
   say(row({ name: 'mutant', by: 'caught by', test: 'test', seconds: 'seconds' }))
-  return inParallel(copies, chosen, tryOne)
+  return inParallel(chosen, tryOne)
 }
 
 function staleness(mutant) {
@@ -84,7 +88,7 @@ function staleness(mutant) {
 }
 
 /** Each copy takes the next item as soon as it is free. */
-async function inParallel(copies, items, work) {
+async function inParallel(items, work) {
   const waiting = [...items]
   const found = await Promise.all(
     copies.map(async copy => {
@@ -100,7 +104,7 @@ async function inParallel(copies, items, work) {
 
 async function tryOne(copy, mutant) {
   const startMs = performance.now()
-  const verdict = await copy.withMutant(mutant, () => findOut(mutant, copy.folder))
+  const verdict = await copy.withMutant(mutant, () => findOut(mutant, copy))
   if (stopped) return []
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
   say(row({ name: mutant.name, ...verdict, seconds }))
@@ -108,9 +112,9 @@ async function tryOne(copy, mutant) {
 }
 
 /** The first of its judges that finds it. */
-async function findOut(mutant, folder) {
+async function findOut(mutant, copy) {
   for (const suite of judgesOf(mutant)) {
-    const { kind, test, message, why } = await judge(suite, folder, running)
+    const { kind, test, message, why } = await judge(suite, copy)
     if (kind === 'broken') return { by: 'nobody', test: suite.name, problem: `not an assertion, but: ${why}` }
     if (kind === 'passed') continue
     if (suite.isUnit) return { by: 'unit only', test, problem: `only a unit test finds it: ${test}` }

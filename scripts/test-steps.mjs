@@ -9,7 +9,7 @@ import { readVitestCounts } from './vitest-counts.mjs'
 export function listSteps(vitestArgs) {
   const checks = [command('biome', 'check', '.'), command('tsc', '-p', 'tsconfig.tests.json')]
   if (vitestArgs.length > 0) return [vitest(vitestArgs)]
-  return [...checks, script('spin model', 'model.mjs'), vitest([]), script('mutants', 'mutants.mjs')]
+  return [...checks, script('spin model', 'model.mjs'), vitest([]), script('mutants', 'mutants.mjs', '--tested')]
 }
 
 function command(tool, ...args) {
@@ -34,10 +34,10 @@ function vitest(args) {
 }
 
 /** A script of ours that counts by itself. */
-function script(name, fileName) {
+function script(name, fileName, ...args) {
   const run = () =>
     withReport(async file => {
-      const { code, stopped } = await runNode(join(root, 'scripts', fileName), ['--json', file])
+      const { code, stopped } = await runNode(join(root, 'scripts', fileName), ['--json', file, ...args])
       return { ...readScriptCounts(file, code), stopped }
     })
   return { name, run }

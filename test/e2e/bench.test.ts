@@ -16,7 +16,7 @@ function runBench(only: string): readonly Row[] {
   const folder = mkdtempSync(join(tmpdir(), 'retrysafe-bench-'))
   try {
     const out = join(folder, 'rows.json')
-    const flags = ['--only', only, '--seconds', '1', '--repeats', '1', '--records', '2000', '--out', out]
+    const flags = ['--only', only, '--seconds', '0.2', '--repeats', '1', '--records', '2000', '--out', out]
     execFileSync('node', ['bench/run.mjs', ...flags], { cwd: root, stdio: 'pipe' })
     return JSON.parse(readFileSync(out, 'utf8')).rows
   } finally {

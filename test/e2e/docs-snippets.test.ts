@@ -1,14 +1,20 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { read, root } from '../house/source-files.ts'
+import { openStage } from '../support/stage.ts'
 
 // Every snippet of these pages is a module of its own, checked against the built package and run. What a page takes for
 // granted (a model, a document) it declares in a comment that begins with `<!-- snippets`; here it is at run time.
 
-const pages = ['docs/functions.md', 'docs/server.md']
+/** And how many runs a provider counts of what the page calls. */
+const pages = [
+  ['docs/functions.md', 0],
+  ['docs/server.md', 0],
+  ['docs/client.md', 6],
+] as const
 /** Their servers are elsewhere. */
 const compiledOnly = ['docs/stores/lmdb.md', 'docs/stores/postgres.md', 'docs/stores/redis.md']
 const granted = `import { createRetrysafe } from 'retrysafe'
@@ -40,6 +46,13 @@ function snippetsOf(page: string): Snippet[] {
 function givenOf(page: string): string {
   return /^<!-- snippets\n([\s\S]*?)^-->$/m.exec(read(page))?.[1] ?? ''
 }
+
+/** What `npm start` runs, and where the pages say it is. */
+const { sandbox, gateway } = await openStage()
+const places = [
+  ['http://127.0.0.1:8787', gateway.url],
+  ['http://127.0.0.1:9090', sandbox.url],
+] as const
 
 let folder: string
 beforeAll(() => {
@@ -82,16 +95,20 @@ function complaints(given: string, snippets: readonly Snippet[]): string {
 /** What a snippet that was compiled says when it runs, and how it ends. */
 function run({ name }: Snippet): string {
   writeFileSync(join(folder, 'granted.js'), granted)
+  const program = join(folder, `out/${name}.js`)
+  const moved = places.reduce((text, [said, real]) => text.replaceAll(said, real), readFileSync(program, 'utf8'))
+  writeFileSync(program, moved)
   const args = ['--unhandled-rejections=strict', '--import', './granted.js', `out/${name}.js`]
   const { status, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', timeout: 20_000 })
   return status === 0 ? '' : `${name}: exit ${status}, ${stderr}`
 }
 
-test.each(pages)('every snippet of %s is sound, and runs to its end', { timeout: 120_000 }, page => {
+test.each(pages)('every snippet of %s is sound, and runs to its end', { timeout: 120_000 }, async (page, runs) => {
   const snippets = snippetsOf(page)
   expect(snippets.length).toBeGreaterThan(3)
   expect(complaints(givenOf(page), snippets)).toBe('')
   expect(snippets.map(run).filter(said => said !== '')).toEqual([])
+  expect((await sandbox.meter.all()).runs).toBe(runs)
 })
 
 test.each(compiledOnly)('every snippet of %s is sound', { timeout: 60_000 }, page => {

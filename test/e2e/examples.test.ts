@@ -1,8 +1,12 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { getRequestListener } from '@hono/node-server'
 import { createRetrysafe, type Retrysafe } from 'retrysafe'
+import { rolldown } from 'rolldown'
 import { expect, onTestFinished, test } from 'vitest'
 import { createApp as createChat } from '../../examples/express-chat/app.ts'
 import { createApp as createReports } from '../../examples/fastify-stream/app.ts'
@@ -10,6 +14,11 @@ import { createApp as createForm } from '../../examples/form/app.ts'
 import { createApp as createEdge } from '../../examples/hono-edge/app.ts'
 import { POST } from '../../examples/next-route-handler/route.ts'
 import { askTwice } from '../../examples/openai-sdk/one-run.ts'
+import { root } from '../house/source-files.ts'
+import { eventually } from '../support/eventually.ts'
+import { makeStoreFolder, startGateway } from '../support/gateway.ts'
+import { meter } from '../support/meter.ts'
+import { startProgram } from '../support/program.ts'
 import { openStage } from '../support/stage.ts'
 
 const { sandbox, gateway } = await openStage()
@@ -137,4 +146,69 @@ test('examples/form: two clicks are one order, and the same form bought again on
     [200, 'executed', 'order 2'],
     [200, 'replayed', 'order 2'],
   ])
+})
+
+/** Node 20 runs no TypeScript. */
+async function compile(example: string): Promise<string> {
+  const build = await rolldown({ input: join(root, example), platform: 'node', logLevel: 'silent' })
+  const file = join(makeStoreFolder(), 'main.mjs')
+  await build.write({ file, codeSplitting: false })
+  await build.close()
+  return file
+}
+
+/** The tasks of an agent's loop in lives of its process, at a provider whose answers take a moment. */
+async function openLoop(): Promise<{
+  slow: string
+  runs(key: string): Promise<number>
+  allRuns(): Promise<number>
+  live(url: string): ChildProcess
+}> {
+  const program = await compile('examples/agent-loop/main.ts')
+  const provider = await startProgram(['sandbox', '--port', '0', '--fault', 'delay=300ms'])
+  onTestFinished(provider.stop)
+  const slow = provider.ready['url'] ?? ''
+  const { runs, all } = meter(slow)
+  return {
+    slow,
+    runs,
+    allRuns: async () => (await all()).runs,
+    live(url) {
+      const env = { ...process.env, GATEWAY: url, LOOP_ID: 'trip' }
+      const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      return child
+    },
+  }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+test('examples/agent-loop: killed in two of its steps, it goes on, and each step is paid once', async () => {
+  const { slow, runs, allRuns, live } = await openLoop()
+  const guarded = await startGateway(slow)
+  onTestFinished(guarded.stop)
+  for (const step of [2, 5]) {
+    const child = live(guarded.url)
+    await eventually(allRuns).toBeGreaterThanOrEqual(step)
+    await kill(child)
+  }
+  const { stdout } = live(guarded.url)
+  expect(await text(stdout ?? expect.fail('no stdout'))).toBe(
+    '["Run 3: you said: call book {\\"flight\\":\\"RS 42\\"}","Run 6: you said: call book {\\"hotel\\":\\"Rest\\"}"]\n',
+  )
+  expect(await Promise.all([1, 2, 3, 4, 5, 6].map(step => runs(`trip-step-${step}`)))).toEqual([1, 1, 1, 1, 1, 1])
+  expect(await allRuns()).toBe(6)
+})
+
+test('control: straight at the provider, what was paid for before the kill is paid again', async () => {
+  const { slow, runs, allRuns, live } = await openLoop()
+  const child = live(slow)
+  await eventually(allRuns).toBeGreaterThanOrEqual(2)
+  await kill(child)
+  await once(live(slow), 'exit')
+  expect(await Promise.all([1, 2, 6].map(step => runs(`trip-step-${step}`)))).toEqual([2, 2, 1])
 })

@@ -45,6 +45,7 @@ describe.each([
   // The sandbox does no work for the status fault; a gateway of the provider may say 502 after work was done.
   ['a 502', 'status=502, times=1', 0],
   ['a 504', 'status=504, times=1', 0],
+  ['a 524', 'status=524, times=1', 0],
 ])('an answer that is %s', (what, fault, runs) => {
   const key = what.replaceAll(' ', '-')
 

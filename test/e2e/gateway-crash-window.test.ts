@@ -5,6 +5,7 @@ import type { Store } from '../../packages/retrysafe/src/engine/store.ts'
 import { openStore } from '../../packages/retrysafe/src/stores/open.ts'
 import { type Answer, ask } from '../support/exchange.ts'
 import { type Gateway, makeStore, startGateway, takeoverLease } from '../support/gateway.ts'
+import { isStopped } from '../support/process-figures.ts'
 import { startSandbox } from '../support/sandbox.ts'
 
 const sandbox = await startSandbox()
@@ -29,6 +30,7 @@ async function stopAtClaim(gateway: Gateway, store: Store, key: string): Promise
   for (;;) {
     if ((await find(store, key)) !== undefined) {
       gateway.pause()
+      while (!isStopped(gateway.pid)) await turn()
       return find(store, key)
     }
     await turn()

@@ -121,6 +121,29 @@ describe('the key, the body and the answer go through byte for byte', () => {
   })
 })
 
+test('under --key-reuse fork the upstream still gets the key of each payload', async () => {
+  const upstream = await startMirror()
+  const store = await open()
+  const gateway = await store.serve(upstream.url, [...openly, '--key-reuse', 'fork'])
+  const keyOf = async (body: string): Promise<unknown[]> => {
+    const headers = { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'loop' }
+    const answer = await ask(`${gateway.url}/mirror`, { headers, body })
+    return [outcomeOf(answer), answer.headers['x-key']]
+  }
+  await keyOf('{"step":1}')
+  const [, first] = await keyOf('{"step":2}')
+  store.cutOff()
+  // The first one is claimed in vain, those after it are not.
+  for (const _ of [1, 2]) {
+    const [outcome, again] = await keyOf('{"step":2}')
+    const [, other] = await keyOf('{"step":3}')
+    expect(outcome).toBe('bypassed')
+    expect(again).toBe(first)
+    expect(other).toMatch(/^[\w-]{43}$/)
+    expect(other).not.toBe(again)
+  }
+})
+
 test('a store that is silent: one request waits for its time-out, those after it do not', async () => {
   const store = await open()
   const gateway = await store.serve(sandbox.url, openly)

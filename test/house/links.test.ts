@@ -17,7 +17,8 @@ test('every link from page to file leads somewhere', () => {
 test('every test that a page of the articles names is there by that name', () => {
   const page = read('docs/from-the-articles.md')
   const named = [...page.matchAll(/“([^”]+)”/g)].map(match => match[1] ?? '')
-  const cases = filesBelow('test/server-cases', '.ts').map(read).join('\n')
+  const linked = [...page.matchAll(/\]\(\.\.\/([^)\s]+\.ts)\)/g)].map(match => match[1] ?? '')
+  const cases = [...filesBelow('test/server-cases', '.ts'), ...linked].map(read).join('\n')
   expect(named.length).toBeGreaterThanOrEqual(8)
   expect(named.filter(name => !cases.includes(name))).toEqual([])
 })

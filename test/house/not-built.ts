@@ -5,7 +5,6 @@
 export const notBuilt: { flags: readonly string[]; codes: readonly string[]; subpaths: readonly string[] } = {
   flags: [
     '--fingerprint-window',
-    '--key-reuse',
     '--on-disconnect',
     '--upstream-retries',
     '--max-buffered',
@@ -21,14 +20,13 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--config',
     '--print-config',
   ],
-  codes: ['KEY_EXPIRED', 'QUOTA_EXCEEDED', 'STREAM_UNKNOWN', 'STREAM_SUPERSEDED', 'OFFSET_INVALID', 'STEP_CHANGED'],
-  subpaths: ['./client', './batch', './consumer'],
+  codes: ['KEY_EXPIRED', 'QUOTA_EXCEEDED', 'STEP_CHANGED'],
+  subpaths: ['./batch', './consumer'],
 }
 
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
   '--keyless': 'pass and require, pass is the default; fingerprint and sdk-retries are missing',
-  'Retrysafe-Stream': 'comes with the resume endpoint',
   'Retrysafe-Retention, Retrysafe-On-Disconnect, Retrysafe-Bypass, Retrysafe-Key-Reuse':
     'request headers, not read yet',
   'Admin API': 'GET /stats, /events and /openapi.json are missing',

@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { postgresMutants } from './postgres-mutants.mjs'
 import { redisMutants } from './redis-mutants.mjs'
 
@@ -8,30 +5,35 @@ import { redisMutants } from './redis-mutants.mjs'
  * Who may find a mutant. None of them was written for one: the kit's walks compare any steps with a model, the
  * simulation plays seeds of a whole system and checks its histories, the kit's cases say what the contract says.
  */
-const walks = ['-t', 'any steps in any order']
+const walks = 'any steps in any order'
 const memoryKit = ['packages/retrysafe/test/stores/memory/kit.test.ts']
 const lmdbKit = ['packages/retrysafe/test/stores/lmdb/kit.test.ts']
 const seeds = 3_800
+const few = 200
 
 const suites = {
-  memoryWalks: { name: 'kit walk', args: [...memoryKit, ...walks] },
-  memoryKit: { name: 'kit case', args: memoryKit },
-  lmdbWalks: { name: 'lmdb kit walk', args: [...lmdbKit, ...walks] },
-  lmdbKit: { name: 'lmdb kit case', args: lmdbKit },
-  // Half of the seeds: the other half is in another file.
-  simulation: {
+  memoryWalks: { name: 'kit walk', files: memoryKit, pattern: walks },
+  memoryKit: { name: 'kit case', files: memoryKit },
+  lmdbWalks: { name: 'lmdb kit walk', files: lmdbKit, pattern: walks },
+  lmdbKit: { name: 'lmdb kit case', files: lmdbKit },
+  simulation: simulationOf(seeds),
+  engineTests: { name: 'unit tests', files: ['packages/retrysafe/test/engine'], isUnit: true },
+}
+
+/** Half of the seeds: the other half is in another file. The seed and what it breaks are enough, without the story. */
+function simulationOf(seeds) {
+  return {
     name: 'simulation',
-    args: ['test/simulation/simulation.test.ts'],
-    env: { SIMULATION_SEEDS: String(seeds) },
+    files: ['test/simulation/simulation.test.ts'],
+    env: { SIMULATION_SEEDS: String(seeds), SIMULATION_SHRINK_RUNS: '0' },
     said: /^(?:Error: )?seed \d+ of commit \S+: I\d+: /,
-  },
-  engineTests: { name: 'unit tests', args: ['packages/retrysafe/test/engine'], isUnit: true },
+  }
 }
 
 /** Tests by the beginnings of their names. */
 function named(name, ...those) {
   const pattern = those.map(({ test }) => test.replaceAll(/[^\w ]/g, '.')).join('|')
-  return { name, args: [...new Set(those.map(({ file }) => file)), '-t', pattern] }
+  return { name, files: [...new Set(those.map(({ file }) => file))], pattern }
 }
 
 const allOfPostgres = named('postgres', ...postgresMutants.map(({ by }) => by))
@@ -47,6 +49,16 @@ export const allSuites = [
   suites.engineTests,
 ]
 
+/** Enough to see that the copy is whole, when all is run beside it. */
+export const fewSuites = [
+  allOfPostgres,
+  suites.lmdbWalks,
+  allOfRedis,
+  suites.memoryKit,
+  simulationOf(few),
+  suites.engineTests,
+]
+
 /** In this order; the unit tests only to say that no general test finds what they do. */
 export function judgesOf({ file, by }) {
   if (by !== undefined) return [named(file.split('/')[1], by)]
@@ -55,97 +67,22 @@ export function judgesOf({ file, by }) {
   return [suites.simulation, suites.engineTests]
 }
 
-/** A suite that does not end is no finding: a mutant must be caught by what a test says. */
-const patienceMs = 180_000
 /** What the mutant's own text brings about, not what a test expects. */
 const ownError = /^(?:Error: )?(?:SyntaxError|ReferenceError|Transform failed|Failed to load)/
 
 /**
- * Runs a suite in `folder`, up to its first failure.
+ * Runs a suite in the work copy `copy`, up to its first failure.
  *
  * @returns `passed`; `caught` with the test's name and what it said; or `broken`, when something else went wrong
  */
-export async function judge({ args, env, said }, folder, running) {
-  const file = join(folder, 'report.json')
-  rmSync(file, { force: true })
-  const vitest = join(folder, 'node_modules', '.bin', 'vitest')
-  const options = [
-    'run',
-    '--bail',
-    '1',
-    '--maxWorkers',
-    '1',
-    '--reporter',
-    'json',
-    '--outputFile',
-    file,
-    '--cache',
-    'false',
-  ]
-  const { output, isLate } = await run(process.execPath, [vitest, ...options, ...args], { cwd: folder, env, running })
-  if (isLate) return { kind: 'broken', why: `no end after ${patienceMs / 1_000} s` }
-  const report = readReport(file)
-  if (report === undefined) return { kind: 'broken', why: `vitest wrote no results\n${output}` }
-  const failed = report.testResults.flatMap(({ assertionResults }) =>
-    assertionResults.filter(({ status }) => status === 'failed'),
-  )
-  const notLoaded = report.testResults.find(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
-  )
-  if (notLoaded !== undefined) return { kind: 'broken', why: notLoaded.message }
-  if (failed.length === 0) {
-    return report.numPassedTests > 0 ? { kind: 'passed' } : { kind: 'broken', why: `no test was run\n${output}` }
+export async function judge(suite, copy) {
+  const { passed, failed, problem, said } = await copy.run(suite)
+  if (problem !== undefined) return { kind: 'broken', why: problem }
+  const [failure] = failed
+  if (failure === undefined) {
+    return passed > 0 ? { kind: 'passed' } : { kind: 'broken', why: `no test was run\n${said}` }
   }
-  const [{ fullName, failureMessages }] = failed
-  const [message = ''] = failureMessages
-  const isFinding = !ownError.test(message) && (said === undefined || said.test(message))
-  return isFinding ? { kind: 'caught', test: fullName, message } : { kind: 'broken', why: `${fullName}: ${message}` }
-}
-
-function readReport(file) {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'))
-  } catch {
-    return undefined
-  }
-}
-
-/** Its own process group, so that vitest's workers end with it. */
-function run(file, args, { cwd, env, running }) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      cwd,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
-    let isLate = false
-    const end = () => {
-      try {
-        process.kill(-child.pid, 'SIGKILL')
-      } catch (error) {
-        if (error.code !== 'ESRCH') throw error
-      }
-    }
-    running.add(end)
-    const timer = setTimeout(() => {
-      isLate = true
-      end()
-    }, patienceMs)
-    const chunks = []
-    child.stdout.on('data', chunk => chunks.push(chunk))
-    child.stderr.on('data', chunk => chunks.push(chunk))
-    const settle = () => {
-      clearTimeout(timer)
-      running.delete(end)
-    }
-    child.once('error', error => {
-      settle()
-      reject(error)
-    })
-    child.once('close', () => {
-      settle()
-      resolve({ output: Buffer.concat(chunks).toString(), isLate })
-    })
-  })
+  const { test, message } = failure
+  const isFinding = !ownError.test(message) && (suite.said === undefined || suite.said.test(message))
+  return isFinding ? { kind: 'caught', test, message } : { kind: 'broken', why: `${test}: ${message}` }
 }

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { JudgeProcess } from './judge-process.mjs'
 import { mutate } from './mutants.mjs'
 
 const copied = [
@@ -19,24 +20,37 @@ const copied = [
 ]
 const library = 'packages/retrysafe/src'
 
-/** A copy of the library and its tests, where one mutant after the other lives. */
+/** A copy of the library and its tests, where one mutant after the other lives, and the process that runs suites there. */
 export function createWorkCopy(root, folder) {
   mkdirSync(folder, { recursive: true })
   for (const path of copied) cpSync(join(root, path), join(folder, path), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const judges = new JudgeProcess(folder)
+  const changed = new Set()
+  const write = (path, text) => {
+    writeFileSync(join(folder, path), text)
+    changed.add(path)
+  }
 
   return {
-    folder,
+    /** Runs a suite on what is there now: see judge-host.mjs. */
+    async run({ files, pattern, env }) {
+      const question = { files, pattern, env, changed: [...changed] }
+      changed.clear()
+      return judges.run(question)
+    },
     /** Runs `work` while the mistake is in the source. */
     async withMutant(mutant, work) {
-      const path = join(folder, library, mutant.file)
-      const source = readFileSync(path, 'utf8')
-      writeFileSync(path, mutate(source, mutant))
+      const path = join(library, mutant.file)
+      const source = readFileSync(join(folder, path), 'utf8')
+      write(path, mutate(source, mutant))
       try {
         return await work()
       } finally {
-        writeFileSync(path, source)
+        write(path, source)
       }
     },
+    /** The end of that process, whatever it is at. */
+    end: () => judges.end(),
   }
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
+import { createFetch } from 'retrysafe/client'
 
 /**
  * Runs the calls of one SDK in a process of its own, on the Node that it is started with: `host.mjs SDKS DRIVER`, both
@@ -19,14 +20,20 @@ process.once('disconnect', () => process.exit())
 process.on('message', perform)
 process.send({ kind: 'ready', versions: { node: process.versions.node, ...versionsOf(driver.packages) } })
 
-async function perform({ id, terms }) {
+async function perform({ id, terms: { client, ...terms } }) {
   const exchanges = []
-  const end = await calls.run({ exchanges }, () => run(id, terms))
+  const warnings = []
+  const fetch = client && createFetch({ ...client, onWarning: message => warnings.push(message) })
+  const end = await calls.run({ exchanges }, () => run(id, { ...terms, fetch }))
   const told = exchanges.map(({ pieces, ...exchange }) => ({
     ...exchange,
     body: Buffer.concat(pieces).toString('base64'),
   }))
-  process.send({ kind: 'end', id, end: { ...end, exchanges: told } })
+  process.send({
+    kind: 'end',
+    id,
+    end: { ...end, exchanges: told, ...(fetch && { client: { ...fetch.counts(), warnings } }) },
+  })
 }
 
 async function run(id, terms) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { FetchCounts, FetchOptions } from 'retrysafe/client'
 
 /** A Node, and the SDKs that it runs. */
 export interface Runtime {
@@ -42,6 +43,8 @@ export interface CallTerms {
   readonly idempotencyKey?: string
   /** `@google/genai` only: what it retries, in place of its own list. */
   readonly retryStatuses?: readonly number[]
+  /** The call goes through a `createFetch()` of its own, with these options. `@google/genai` takes none. */
+  readonly client?: FetchOptions
 }
 
 /** One request of the SDK, and what came of it; no status: nothing came. */
@@ -58,6 +61,8 @@ interface EndTerms {
   /** All the text that the user got. */
   readonly text: string
   readonly exchanges: readonly Exchange[]
+  /** What its `createFetch()` did and said, where it had one. */
+  readonly client?: FetchCounts & { readonly warnings: readonly string[] }
 }
 /** What the user of the SDK sees in the end. */
 export type End = EndTerms &

@@ -4,6 +4,8 @@ import { handlerCases } from './cases/handlers.ts'
 import { keyCases } from './cases/keys.ts'
 import { payloadCases } from './cases/payloads.ts'
 import { replayCases } from './cases/replay.ts'
+import { resumeCases } from './cases/resume.ts'
+import { resumeRequestCases } from './cases/resume-requests.ts'
 import { streamCases } from './cases/streams.ts'
 import type { Case } from './trial.ts'
 
@@ -15,5 +17,7 @@ export const table: readonly Case[] = [
   ...duplicateCases,
   ...failureCases,
   ...streamCases,
+  ...resumeCases,
+  ...resumeRequestCases,
   ...handlerCases,
 ]

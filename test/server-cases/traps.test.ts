@@ -2,6 +2,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { idempotency } from '../../packages/retrysafe/src/adapters/node/index.ts'
 import { createRetrysafe } from '../../packages/retrysafe/src/retrysafe.ts'
 import { memoryStore } from '../../packages/retrysafe/src/stores/memory/index.ts'
+import { brokenStores } from '../../packages/retrysafe/test/store-testkit/broken-stores.ts'
+import { memoryHarness, runKit } from '../../packages/retrysafe/test/store-testkit/collecting-runner.ts'
 import { faultyStore } from '../../packages/retrysafe/test/support/faulty-store.ts'
 import { read } from '../house/source-files.ts'
 import { optionsFor } from './adapters/adapter.ts'
@@ -52,3 +54,12 @@ test('all 25 are shown, here or where they live', () => {
   expect([...numbers].sort((one, other) => one - other)).toEqual(Array.from({ length: 25 }, (_, at) => at + 1))
   for (const { file, name } of shownElsewhere) expect([file, read(file).includes(name)]).toEqual([file, true])
 })
+
+test.each(shownElsewhere.filter(({ brokenStore }) => brokenStore !== undefined))(
+  '$number. a store that falls into it fails its test: $brokenStore',
+  async ({ name, brokenStore }) => {
+    const broken = brokenStores.find(({ fault }) => fault === brokenStore)
+    const { failed } = await runKit(memoryHarness(broken?.break), wanted => wanted === name)
+    expect([...failed.keys()]).toEqual([name])
+  },
+)

@@ -11,7 +11,8 @@ import type { Violation } from './verdict.ts'
 
 /** So many seeds are played before the event loop turns. */
 const batchSeeds = 50
-const maxShrinkRuns = 400
+/** `SIMULATION_SHRINK_RUNS`: 0 where nobody reads the story. */
+const maxShrinkRuns = Number(process.env['SIMULATION_SHRINK_RUNS'] ?? 400)
 const shownLines = 200
 
 export interface Judged extends SimulationResult {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -12,6 +12,18 @@ export function peakMemoryBytes(pid: number): number {
   const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   if (kibibytes === undefined) throw new Error(`no figure for process ${pid}`)
   return Number(kibibytes) * 1_024
+}
+
+/** Whether every thread of a process stands still: a stop signal is on its way for as long as one of them runs. */
+export function isStopped(pid: number): boolean {
+  const states = readdirSync(`/proc/${pid}/task`).map(thread => stateOf(`/proc/${pid}/task/${thread}/stat`))
+  return states.every(state => state === 'T')
+}
+
+/** The state stands behind the name, which may hold anything. */
+function stateOf(statFile: string): string | undefined {
+  const text = readFileSync(statFile, 'latin1')
+  return text.slice(text.lastIndexOf(')') + 2)[0]
 }
 
 /** The value below which `share` (0 to 1) of the numbers lie; NaN of none. */

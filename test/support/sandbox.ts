@@ -8,8 +8,8 @@ export interface Sandbox extends Program {
 }
 
 /** @param port 0 picks one */
-export async function startSandbox(port = 0): Promise<Sandbox> {
-  const program = await startProgram(['sandbox', '--port', String(port)])
+export async function startSandbox(port = 0, flags: readonly string[] = []): Promise<Sandbox> {
+  const program = await startProgram(['sandbox', '--port', String(port), ...flags])
   const url = program.ready['url'] ?? ''
   return { ...program, url, meter: meter(url) }
 }

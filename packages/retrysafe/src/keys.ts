@@ -3,35 +3,21 @@ import { RetrysafeError } from './engine/errors.ts'
 import { processSurroundings } from './engine/surroundings.ts'
 import { canonicalValue } from './fingerprint/canonical-value.ts'
 import { maxKeyLength } from './protocol/key.ts'
+import { uuidMaker } from './protocol/uuid.ts'
 
-let lastMs = 0
-let count = 0
+const { clock, random } = processSurroundings
+const makeUuid = uuidMaker({ wallMs: clock.wallMs, bytes: random.bytes })
 
 /**
  * A new key: a UUIDv7. Keys of one process sort in the order in which they were made, also when its clock is set back.
  * Make one for each thing that is to happen, not for each attempt at it.
  *
- * @see RFC 9562 §5.7, §6.2 (method 1: a counter of 12 bits behind the milliseconds)
+ * @see RFC 9562 §5.7
  * @example
  * uuidKey() // '019a1c5e-6f2b-7c41-9d3e-2f8a54b7e610'
  */
 export function uuidKey(): string {
-  const { clock, random } = processSurroundings
-  const bytes = Buffer.from(random.bytes(10))
-  const nowMs = clock.wallMs()
-  if (nowMs > lastMs) {
-    lastMs = nowMs
-    // Half of the counter's room is left to count in.
-    count = bytes.readUInt16BE(8) & 0x7ff
-  } else if (++count > 0xfff) {
-    lastMs++
-    count = 0
-  }
-  const at = lastMs.toString(16).padStart(12, '0')
-  const middle = (0x7000 | count).toString(16)
-  bytes[0] = 0x80 | ((bytes[0] ?? 0) & 0x3f)
-  const rest = bytes.toString('hex', 0, 8)
-  return `${at.slice(0, 8)}-${at.slice(8)}-${middle}-${rest.slice(0, 4)}-${rest.slice(4)}`
+  return makeUuid()
 }
 
 /**

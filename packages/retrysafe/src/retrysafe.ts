@@ -8,6 +8,7 @@ import { type PolicyOptions, readPolicy, whole } from './engine/policy.ts'
 import { holdSafe, type Safe, type SafeHolder } from './engine/safe.ts'
 import type { Store } from './engine/store.ts'
 import { processSurroundings } from './engine/surroundings.ts'
+import { describeThrown } from './engine/thrown.ts'
 import { openStore, readStoreKind } from './stores/open.ts'
 import { openTelemetryWith } from './telemetry.ts'
 
@@ -66,7 +67,6 @@ export function createRetrysafe(options: RetrysafeOptions): Retrysafe {
   const open = readEngineOptions(options)
   const telemetry = options.openTelemetry === true ? openTelemetryWith() : undefined
   const { timers } = processSurroundings
-  const warned = new Set<string>()
   let engine: Promise<Engine> | undefined
   let isClosed = false
 
@@ -86,15 +86,13 @@ export function createRetrysafe(options: RetrysafeOptions): Retrysafe {
       try {
         options.onEvent?.(event)
       } catch (error) {
-        safe.warnOnce('onEvent', `onEvent failed: ${String(error)}`)
+        safe.warnOnce('onEvent', `onEvent failed: ${describeThrown(error)}`)
       }
     },
     ...(telemetry !== undefined && { watchRun: telemetry.watchRun }),
-    warnOnce(topic, message) {
-      if (warned.has(topic)) return
-      warned.add(topic)
-      process.emitWarning(message, 'RetrysafeWarning')
-    },
+    // Only who keeps the answers of calls pays for the rooms of a server.
+    guardCalls: async terms => (await import('./server/guard.ts')).guardCalls(safe, terms),
+    warnOnce: makeWarner(),
   }
 
   async function close({ drainMs = 10_000 }: { drainMs?: number } = {}): Promise<void> {
@@ -113,6 +111,22 @@ export function createRetrysafe(options: RetrysafeOptions): Retrysafe {
   }
 
   return holdSafe({ idempotent, close }, safe)
+}
+
+/** So many topics are told. A topic may hold an error's text, and every error may have another. */
+const maxTopics = 1_000
+/** Those that begin alike are one. */
+const maxTopicLength = 200
+
+function makeWarner(): Safe['warnOnce'] {
+  const warned = new Set<string>()
+  return (topic, message) => {
+    const told = topic.slice(0, maxTopicLength)
+    if (warned.has(told) || warned.size > maxTopics) return
+    warned.add(told)
+    const isLast = warned.size > maxTopics
+    process.emitWarning(isLast ? `${maxTopics} warnings were given; no more are` : message, 'RetrysafeWarning')
+  }
 }
 
 function readEngineOptions(options: RetrysafeOptions): () => Promise<Engine> {

@@ -8,7 +8,7 @@ export async function open(load) {
   const { experimental_transcribe: transcribe, generateText, streamText } = await load('ai')
   const { createOpenAI } = await load('@ai-sdk/openai')
   const { createAnthropic } = await load('@ai-sdk/anthropic')
-  const settings = ({ url }) => ({ baseURL: `${url}/v1`, apiKey: 'sk-test' })
+  const settings = ({ url, fetch }) => ({ baseURL: `${url}/v1`, apiKey: 'sk-test', fetch })
   const apiOf = modelFor => {
     const callOf = terms => ({
       model: modelFor(settings(terms)),

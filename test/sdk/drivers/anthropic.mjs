@@ -3,8 +3,8 @@ export const packages = ['@anthropic-ai/sdk']
 
 export async function open(load) {
   const { default: Anthropic } = await load('@anthropic-ai/sdk')
-  const clientFor = ({ url, retries, timeoutMs }) =>
-    new Anthropic({ baseURL: url, apiKey: 'sk-test', maxRetries: retries, timeout: timeoutMs })
+  const clientFor = ({ url, retries, timeoutMs, fetch }) =>
+    new Anthropic({ baseURL: url, apiKey: 'sk-test', maxRetries: retries, timeout: timeoutMs, fetch })
   return {
     messages: {
       async plain(terms) {

@@ -3,8 +3,9 @@ export const packages = ['openai']
 
 export async function open(load) {
   const { default: OpenAI, toFile } = await load('openai')
-  const clientFor = ({ url, retries, timeoutMs, idempotencyHeader }) => {
-    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'sk-test', maxRetries: retries, timeout: timeoutMs })
+  const clientFor = ({ url, retries, timeoutMs, idempotencyHeader, fetch }) => {
+    const settings = { baseURL: `${url}/v1`, apiKey: 'sk-test', maxRetries: retries, timeout: timeoutMs }
+    const client = new OpenAI({ ...settings, fetch })
     if (idempotencyHeader) client.idempotencyHeader = idempotencyHeader
     return client
   }

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { Retrysafe } from '../../../packages/retrysafe/src/retrysafe.ts'
+import type { IdempotencyOptions } from '../../../packages/retrysafe/src/server/options.ts'
 import type { CallContext, Script } from '../script.ts'
 
 export const adapterNames = ['fetch', 'node', 'express 4', 'express 5', 'fastify', 'hono', 'gateway'] as const
@@ -12,24 +13,9 @@ export type ReadHeader = (name: string) => string | undefined
 export type Ask = (read: ReadHeader) => string | undefined | Promise<string | undefined>
 
 /** The middleware's options, neutral of frameworks. */
-export interface Options {
+export interface Options extends Omit<IdempotencyOptions<never>, 'safe' | 'tenant' | 'key' | 'name'> {
   readonly tenant?: 'credential' | 'single' | Ask
   readonly key?: Ask
-  readonly keyless?: 'pass' | 'require'
-  readonly keyHeaders?: readonly string[]
-  readonly methods?: readonly string[]
-  readonly recordStatus?: readonly (number | readonly [from: number, to: number])[]
-  readonly waitMs?: number
-  readonly maxRequestBytes?: number
-  readonly handlerTimeoutMs?: number
-  readonly onDisconnect?: 'finish' | 'cancel'
-  readonly onStoreError?: 'closed' | 'open'
-  readonly expiryAware?: boolean
-  readonly leaveOut?: readonly string[]
-  readonly retentionMs?: number
-  readonly leaseMs?: number
-  readonly onCrash?: 'rerun' | 'fail'
-  readonly maxAttempts?: number
 }
 
 /** How the stand's server is built. */

@@ -76,6 +76,20 @@ export const failureCases: readonly Case[] = [
     skip: { hono: 'Hono itself hands on only what is an Error: the server answers, and so without us' },
   },
   {
+    name: 'what is thrown may have no text, with a key and without: a 500, and the server goes on',
+    control: 'there is no harm without us: it is our own words that such a throw could end',
+    async run(t) {
+      const stand = await t.open(call => {
+        if (call.count <= 2) throw Object.create(null)
+        return counted(call)
+      })
+      expect((await stand.post({ key: null })).status).toBe(500)
+      expect((await stand.post()).status).toBe(500)
+      expect(told(await stand.post())).toEqual([200, 'executed', '{"run":3}'])
+    },
+    skip: { hono: 'Hono itself hands on only what is an Error: the server answers, and so without us' },
+  },
+  {
     name: 'recordStatus says what is a result',
     control: asFirstRow,
     async run(t) {
@@ -111,7 +125,7 @@ export const failureCases: readonly Case[] = [
     },
   },
   {
-    name: '502 and 504 may hide a run that had its effect: they count',
+    name: '502, 504 and the like may hide a run that had its effect: they count',
     control: async t => {
       const stand = await t.bare(always({ kind: 'json', status: 502, value: 'gone' }))
       for (const _ of [1, 2, 3]) await stand.post()
@@ -121,17 +135,16 @@ export const failureCases: readonly Case[] = [
       const stand = await t.open(
         ({ count }) => ({
           kind: 'json',
-          status: count === 1 ? 502 : 504,
+          status: [502, 504, 520, 524][count - 1] ?? 200,
           value: count,
           headers: [['Retry-After', '0']],
         }),
-        { maxAttempts: 2 },
+        { maxAttempts: 4 },
       )
-      expect((await stand.post()).status).toBe(502)
-      expect((await stand.post()).status).toBe(504)
+      for (const status of [502, 504, 520, 524]) expect((await stand.post()).status).toBe(status)
       expect(refusal(await stand.post())).toEqual([424, 'OUTCOME_UNKNOWN', 'false'])
-      expect(stand.calls.length).toBe(2)
-      if (t.adapter !== 'gateway') expect(stand.calls.map(({ context }) => context?.attempt)).toEqual([1, 2])
+      expect(stand.calls.length).toBe(4)
+      if (t.adapter !== 'gateway') expect(stand.calls.map(({ context }) => context?.attempt)).toEqual([1, 2, 3, 4])
     },
   },
   {

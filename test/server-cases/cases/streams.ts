@@ -4,12 +4,8 @@ import { followArrivals } from '../../support/arrivals.ts'
 import { eventually } from '../../support/eventually.ts'
 import { openTap, pieces } from '../script.ts'
 import { type Case, refusal, told } from '../trial.ts'
+import { beginStream, chat, events, finish, hello } from './chat-stream.ts'
 import { asFirstRow } from './replay.ts'
-
-const events = [['Content-Type', 'text/event-stream']] as const
-const chat = '/v1/chat/completions'
-const hello = 'data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}\n\n'
-const finish = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 /** Streams, and clients that leave. */
 export const streamCases: readonly Case[] = [
@@ -18,11 +14,7 @@ export const streamCases: readonly Case[] = [
     control: 'trap 16 shows the stream held back on the naive one',
     smoke: true,
     async run(t) {
-      const tap = openTap()
-      const stand = await t.open(() => ({ kind: 'stream', pieces: tap, headers: events }))
-      const opening = stand.begin({ path: chat })
-      tap.push(hello)
-      const response = await opening
+      const { tap, stand, first: response } = await beginStream(t)
       const seen = followArrivals(response)
       await seen.until(hello)
       tap.push(hello.slice(0, 20))
@@ -41,11 +33,7 @@ export const streamCases: readonly Case[] = [
     name: 'the client leaves in mid-stream: the handler goes on, and the retry has all of it',
     smoke: true,
     async run(t) {
-      const tap = openTap()
-      const stand = await t.open(() => ({ kind: 'stream', pieces: tap, headers: events }))
-      const opening = stand.begin({ path: chat })
-      tap.push(hello)
-      const response = await opening
+      const { tap, stand, first: response } = await beginStream(t)
       await followArrivals(response).until('Hello')
       response.destroy()
       if (t.adapter !== 'gateway') await eventually(() => stand.closedConnections()).toBe(1)

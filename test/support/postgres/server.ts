@@ -6,6 +6,7 @@ import { type KeptServer, keepServer } from '../kept-server.ts'
 import type { Place } from '../place.ts'
 import { createDatabase } from './database.ts'
 import { findPostgres } from './installation.ts'
+import { copyTemplate, offerTemplate } from './template.ts'
 
 /** Settings of postgresql.conf: `{ max_connections: 20, fsync: 'off' }`. */
 export type Settings = Readonly<Record<string, string | number>>
@@ -116,11 +117,13 @@ async function startServer(kept: KeptServer, programs: string, terms: Terms): Pr
 }
 
 async function initialise(kept: KeptServer, programs: string, password: string | undefined): Promise<void> {
+  if (password === undefined && (await copyTemplate(kept))) return
   // --no-sync: what initdb wrote may be lost with the machine, not with the server.
   const args = ['-D', 'data', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
   if (password !== undefined) writeFileSync(join(kept.folder, 'password'), password)
   const access = password === undefined ? ['-A', 'trust'] : ['-A', 'scram-sha-256', '--pwfile=password']
   await kept.run({ command: join(programs, 'initdb'), args: [...args, ...access], signal: 'SIGTERM' })
+  if (password === undefined) await offerTemplate(kept)
 }
 
 function startLife(kept: KeptServer, programs: string, settings: Settings): Promise<Life> {

@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { addDoctorCommand } from './doctor.ts'
-import { addMigrateCommand } from './migrate.ts'
 import { endSoon } from './process.ts'
-import { addSandboxCommand } from './sandbox.ts'
-import { addServeCommand } from './serve.ts'
+
+type AddCommand = (program: Command) => void
+
+/** Most of a start is loading: a command that is asked for comes without the others. */
+const commands: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
+  ['serve', async () => (await import('./serve.ts')).addServeCommand],
+  ['sandbox', async () => (await import('./sandbox.ts')).addSandboxCommand],
+  ['migrate', async () => (await import('./migrate.ts')).addMigrateCommand],
+  ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
+])
 
 /** Runs the command line. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -14,10 +20,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showHelpAfterError(false)
     .configureOutput({ outputError: (text, write) => write(`retrysafe: ${oneLine(text)}\n`) })
   program.exitOverride()
-  addServeCommand(program)
-  addSandboxCommand(program)
-  addMigrateCommand(program)
-  addDoctorCommand(program)
+  const asked = commands.get(argv[0] ?? '')
+  const loading = asked === undefined ? [...commands.values()] : [asked]
+  for (const add of await Promise.all(loading.map(load => load()))) add(program)
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
   try {
     await program.parseAsync([...argv], { from: 'user' })

@@ -6,6 +6,9 @@ export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string
 /** What happens to a request without a key. */
 export type KeylessMode = 'pass' | 'require'
 
+/** What a used key means with another payload: a mistake (422), or another call. */
+export type KeyReuse = 'reject' | 'fork'
+
 /** What happens to a request with a key while the store is out of reach: 503, or passed through without protection. */
 export type StoreErrorPolicy = 'closed' | 'open'
 
@@ -45,6 +48,7 @@ export interface GatewayConfig {
   readonly retentionMs: number
   readonly leaseMs: number
   readonly keyless: KeylessMode
+  readonly keyReuse: KeyReuse
   readonly waitMs: number
   readonly maxWaiters: number
   readonly onCrash: CrashPolicy

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
+import { isToken } from 'retrysafe/internal/protocol/headers'
 import { readCertificates } from './certificates.ts'
-import type { GatewayConfig, KeylessMode, StatusRange, StoreErrorPolicy, TenantMode } from './config.ts'
+import type { GatewayConfig, KeylessMode, KeyReuse, StatusRange, StoreErrorPolicy, TenantMode } from './config.ts'
 import { type Flag, FlagError, type Read } from './flag.ts'
 import { combineUpstreams, readUpstream } from './upstreams.ts'
 
@@ -83,6 +84,12 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     help: 'requests without a key: pass (untouched) or require (refused)',
     read: oneOf<KeylessMode>('pass', 'require'),
     fallback: 'pass',
+  },
+  keyReuse: {
+    flag: '--key-reuse <policy>',
+    help: 'a used key with another payload: reject (422) or fork (another call: for agent loops that send one key with every step)',
+    read: oneOf<KeyReuse>('reject', 'fork'),
+    fallback: 'reject',
   },
   waitMs: {
     flag: '--wait <duration>',
@@ -215,7 +222,7 @@ function onOrOff(value: string): boolean {
 }
 
 function headerName(value: string): string {
-  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(value)) throw new FlagError('it takes the name of a header')
+  if (!isToken(value)) throw new FlagError('it takes the name of a header')
   return value.toLowerCase()
 }
 

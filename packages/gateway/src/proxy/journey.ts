@@ -5,6 +5,8 @@ import { sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { ResponseCaller } from 'retrysafe/internal/adapters/node/response-caller'
 import type { Engine } from 'retrysafe/internal/engine/engine'
 import { storeKey } from 'retrysafe/internal/engine/identity'
+import type { StoreKey } from 'retrysafe/internal/engine/record'
+import type { OptionNames } from 'retrysafe/internal/engine/refusal'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
@@ -12,7 +14,7 @@ import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import type { KeyNotice } from 'retrysafe/internal/server/caller'
 import { readCallersKey } from 'retrysafe/internal/server/credentials'
 import { refuseExpired } from 'retrysafe/internal/server/first-sent'
-import { KeyedCall } from 'retrysafe/internal/server/keyed-call'
+import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
 import { type Performance, perform } from 'retrysafe/internal/server/perform'
 import { type RequestHead, readRequestHead } from 'retrysafe/internal/server/request-head'
 import type { GatewayConfig } from '../config/config.ts'
@@ -20,6 +22,8 @@ import { refusalOf } from './admission.ts'
 import { readTenant } from './caller.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
+import { withForkedKey } from './fork.ts'
+import type { KeyReuses } from './key-reuses.ts'
 import { isUnavailable } from './outage.ts'
 import { pass } from './pass.ts'
 import { missingTenant, refuseDraining, refuseError, refuseSlow, unknownUpstream } from './refusal.ts'
@@ -37,12 +41,17 @@ export interface ProxyParts {
   /** Callers without a credential are let in: only this machine can reach the listener. */
   readonly anonymous: boolean
   readonly exchanges: Exchanges
+  readonly reuses: KeyReuses
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }
 
 /** As the operator knows them. */
-const names = { maxWaiters: '--max-waiters', maxResult: '--max-result' }
+export const names: OptionNames = {
+  maxWaiters: '--max-waiters',
+  maxResult: '--max-result',
+  fork: '--key-reuse fork',
+}
 
 /** One request that carries a key. */
 interface KeyedHead {
@@ -91,10 +100,9 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   if (tenant === undefined)
     return refuse(response, key, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) })
   const keyed: KeyedHead = { request, response, head, key, route, target }
-  const { storeWatch } = parts
-  if (storeWatch.isBypassed && !storeWatch.isRunning(storeKey(tenant, route.upstream.name, key))) {
-    return passUnprotected(parts, keyed)
-  }
+  // What a forked call is named after is not here yet.
+  const named = config.keyReuse === 'reject' ? storeKey(tenant, route.upstream.name, key) : undefined
+  if (named !== undefined && isBypassed(parts, named)) return passUnprotected(parts, keyed)
   const body = await takeBody(parts, keyed)
   if (body === undefined) return
   await serveKeyed(parts, { ...keyed, body }, tenant, asked.query)
@@ -127,25 +135,56 @@ async function takeBody(
 }
 
 async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string, query: string): Promise<void> {
+  const { response, key } = keyed
+  try {
+    const terms = termsOf(parts, keyed, tenant, query)
+    if (parts.config.keyReuse === 'reject') return await performKeyed(parts, keyed, terms, new KeyedCall(terms))
+    const call = await forkCall(terms)
+    const forked = { ...keyed, head: withForkedKey(keyed.head, parts.engine.identity, call.key) }
+    return isBypassed(parts, call.key) ? passUnprotected(parts, forked) : await performKeyed(parts, forked, terms, call)
+  } catch (error) {
+    // The client has left while the form of its payload was made.
+    if (error === goneSignal(response).reason) return
+    if (!isUnavailable(error)) parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    refuseError(response, error, noticeOf('refused', key))
+  }
+}
+
+function termsOf(
+  parts: ProxyParts,
+  { request, response, head, key, route, body }: KeyedRequest,
+  tenant: string,
+  query: string,
+): KeyedCallTerms {
   const { config, engine } = parts
-  const { request, response, head, key, route, target, body } = keyed
-  const { mediaType, parameters, contentEncoding, counted } = head
+  const { mediaType, parameters, contentEncoding, counted: headers } = head
   const method = request.method ?? 'POST'
-  const call = new KeyedCall({
+  return {
     policy: config,
     fingerprintKey: engine.identity.fingerprintKey,
     canonicalBody: (input, signal) => parts.canonicalBodies.of(input, signal),
     operation: route.upstream.name,
     tenant,
     key,
-    input: { method, path: route.path, query, headers: counted, mediaType, parameters, contentEncoding, body },
+    input: { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body },
     waitMs: waitBoundMs(head.wait, config.waitMs),
     gone: () => goneSignal(response),
-  })
+  }
+}
+
+async function performKeyed(
+  parts: ProxyParts,
+  keyed: KeyedRequest,
+  { tenant, input }: KeyedCallTerms,
+  call: KeyedCall,
+): Promise<void> {
+  const { config, engine } = parts
+  const { request, response, head, key, route, target, body } = keyed
   const { upstream } = route
   const performance: Performance = {
     engine,
     call,
+    tenant,
     caller: new ResponseCaller(response),
     notice: outcome => noticeOf(outcome, key),
     path: upstream.basePath + route.path,
@@ -154,7 +193,10 @@ async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string
     surroundings: processSurroundings,
     dispatch(run) {
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
-      upstream.send({ method, target, headers, body }, new RunSink(run, upstream).intake)
+      upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
+    },
+    tell: turn => {
+      if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()
     },
   }
   const performing = config.expiryAware
@@ -165,12 +207,16 @@ async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest, tenant: string
       })
     : perform(performance)
   await performing.catch(error => {
-    if (isUnavailable(error)) {
-      if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
-      parts.storeWatch.outage.countRefused()
-    } else parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
-    refuseError(response, error, noticeOf('refused', key))
+    if (!isUnavailable(error)) throw error
+    if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
+    parts.storeWatch.outage.countRefused()
+    throw error
   })
+}
+
+/** The store is out of reach, and `--on-store-error open` holds, but for what this process runs already. */
+function isBypassed({ storeWatch }: ProxyParts, key: StoreKey): boolean {
+  return storeWatch.isBypassed && !storeWatch.isRunning(key)
 }
 
 /** The store is out of reach, and `--on-store-error open` holds: as if the request had come without its key. */

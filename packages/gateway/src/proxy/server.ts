@@ -3,9 +3,12 @@ import type { Socket } from 'node:net'
 import { sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
+import { streamIdIn } from 'retrysafe/internal/server/resume'
 import { Exchanges } from './exchanges.ts'
 import { type ProxyParts, travel } from './journey.ts'
+import { KeyReuses } from './key-reuses.ts'
 import { refuseDraining, refuseError, refuseSlow } from './refusal.ts'
+import { resume } from './resume.ts'
 
 const maxHeaderBytes = 65_536
 /** Longer than the clients' and load balancers' own, so that they close idle connections, not we under their feet. */
@@ -24,12 +27,13 @@ export interface ProxyListener {
   idle(): Promise<void>
 }
 
-export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>): ProxyListener {
+export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges' | 'reuses'>): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
   /** Connections that end with the answer that is under way. */
   const ending = new WeakSet<Socket>()
-  const proxyParts: ProxyParts = { ...parts, exchanges, isDraining: () => draining }
+  const reuses = new KeyReuses(processSurroundings.clock, parts.log)
+  const proxyParts: ProxyParts = { ...parts, exchanges, reuses, isDraining: () => draining }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
@@ -40,8 +44,14 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
       response.shouldKeepAlive = false
     }
     exchanges.begin(socket, response)
-    if (request.url?.startsWith('/_retrysafe/')) return serveHealth(request, response)
-    travel(proxyParts, request, response).catch(error => {
+    const { method = '', url = '' } = request
+    const isOurs = url.startsWith('/_retrysafe/')
+    const isStream = url.startsWith('/_retrysafe/streams/')
+    const streamId = isStream ? streamIdIn(method, url.split('?', 1)[0] ?? '') : undefined
+    if (isOurs && streamId === undefined) return serveHealth(request, response)
+    const answering =
+      streamId === undefined ? travel(proxyParts, request, response) : resume(proxyParts, request, response, streamId)
+    answering.catch(error => {
       parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
       refuseError(response, error, undefined)
     })
@@ -50,7 +60,10 @@ export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges'>)
   function serveHealth(request: IncomingMessage, response: ServerResponse): void {
     const ready = request.url === '/_retrysafe/readyz'
     if (!ready && request.url !== '/_retrysafe/livez') {
-      return sendProblem(response, { code: 'REQUEST_INVALID', detail: 'Here are only livez and readyz.' })
+      return sendProblem(response, {
+        code: 'REQUEST_INVALID',
+        detail: 'Here are only GET livez, readyz and streams/ID.',
+      })
     }
     const reason = ready ? (draining ? 'draining' : parts.storeWatch.unreadyReason) : undefined
     const status = reason === undefined ? 200 : 503

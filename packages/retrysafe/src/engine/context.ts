@@ -27,7 +27,13 @@ export function deriveKey(secret: { digest(text: string): string }, storeKey: st
   return secret.digest(`derived ${storeKey}${name.length}:${name}`)
 }
 
-const running = new AsyncLocalStorage<IdempotencyContext>()
+const place = Symbol.for('retrysafe.running')
+// One for all copies of this package in a process; and a client, which also lives where there is no node:async_hooks,
+// looks for it here.
+// biome-ignore lint/style/noRestrictedGlobals: nothing else is common to two copies of a module.
+const shared = globalThis as { [place]?: AsyncLocalStorage<IdempotencyContext> }
+shared[place] ??= new AsyncLocalStorage()
+const running = shared[place]
 
 /**
  * What the function made with `idempotent` that runs here may know of its call, wherever in it this is asked.

@@ -6,6 +6,7 @@ import { RetrysafeError } from './errors.ts'
 import { createIdentity, type Identity } from './identity.ts'
 import type { HttpHead, KeptHead } from './outcome.ts'
 import type { StoreKey } from './record.ts'
+import { type ResumeTerms, type Resumption, resume } from './resume.ts'
 import type { Store } from './store.ts'
 import { processSurroundings } from './surroundings.ts'
 import { startSweeping } from './sweeper.ts'
@@ -32,6 +33,8 @@ export interface Engine {
    * nothing has begun.
    */
   enter<Head extends KeptHead = HttpHead>(call: Call): Promise<Entry<Head>>
+  /** Goes on with a stream where a reader broke off; nothing is claimed. Rejects as `enter` does. */
+  resume(terms: ResumeTerms): Promise<Resumption>
   /** Attempts of this process whose outcome the store does not have yet. */
   readonly running: number
   /** Resolves when nothing runs any more. */
@@ -106,6 +109,7 @@ function createEngine(store: Store, identity: Identity, surroundings: Surroundin
     store,
     identity,
     enter: call => (closing.signal.aborted ? Promise.reject(goingAway()) : enter(port, call)),
+    resume: terms => (closing.signal.aborted ? Promise.reject(goingAway()) : resume(port, terms)),
     get running() {
       return running.size
     },

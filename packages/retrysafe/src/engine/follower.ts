@@ -11,7 +11,7 @@ export type FollowStep = { kind: 'bytes'; bytes: Uint8Array } | { kind: 'end' } 
 /** Reads one generation's body in order, without gaps or repeats, at its own pace. */
 export interface Follower<Head extends KeptHead = HttpHead> {
   readonly head: Head
-  /** Length of the body, when it was whole already as the follower began. */
+  /** How much of the body it gives, when that was whole already as the follower began. */
   readonly lengthBytes: number | undefined
   next(): Promise<FollowStep>
   close(): void
@@ -19,14 +19,15 @@ export interface Follower<Head extends KeptHead = HttpHead> {
 
 const readBytes = 65_536
 
-/** Follows an answer that this process records. */
+/** Follows an answer that this process records, from `fromBytes` of the body on: at most what readers may see. */
 export function followRecording<Head extends KeptHead>(
   recording: Recording,
   head: Head,
   primary: boolean,
+  fromBytes = 0,
 ): Follower<Head> {
   const { tail, terms } = recording
-  let offsetBytes = 0
+  let offsetBytes = fromBytes
 
   function take(bytes: Uint8Array): FollowStep {
     offsetBytes += bytes.byteLength
@@ -44,7 +45,7 @@ export function followRecording<Head extends KeptHead>(
 
   return {
     head,
-    lengthBytes: tail.state === 'sealed' ? tail.lengthBytes : undefined,
+    lengthBytes: tail.state === 'sealed' ? tail.lengthBytes - fromBytes : undefined,
     async next() {
       for (;;) {
         const read = tail.read(offsetBytes)
@@ -120,40 +121,41 @@ export interface LogBegin<Head extends OutcomeHead> {
   readonly lengthBytes: number | undefined
 }
 
-/** Reads the head of a log, in as many reads as it takes. */
-export async function readLogHead<Head extends KeptHead>({
-  store,
-  key,
-  fence,
-}: Omit<StoredLog, 'surroundings'>): Promise<
-  | ({ kind: 'head' } & LogBegin<OutcomeHead<Head>>)
+/** Reads the head of a log, in as many reads of `limitBytes` as it takes. */
+export async function readLogHead<Head extends KeptHead>(
+  { store, key, fence }: Omit<StoredLog, 'surroundings'>,
+  limitBytes: number = readBytes,
+): Promise<
+  | ({ kind: 'head'; storedBytes: number; lapsed: boolean } & LogBegin<OutcomeHead<Head>>)
   | { kind: 'ended'; state: RecordState | 'absent'; cooldownMs: number }
   | { kind: 'nothing' }
   | { kind: 'lapsed' }
 > {
   let begin: Uint8Array = new Uint8Array(0)
   for (;;) {
-    const answer = await store.read(key, fence, begin.byteLength, readBytes)
+    const answer = await store.read(key, fence, begin.byteLength, limitBytes)
     if (answer.kind === 'ended') return answer
     if (answer.bytes.byteLength === 0) return { kind: answer.lapsed ? 'lapsed' : 'nothing' }
     begin = begin.byteLength === 0 ? answer.bytes : Buffer.concat([begin, answer.bytes])
     const decoded = decodeHead<Head>(begin)
     if (decoded === undefined) continue
-    const lengthBytes = answer.sealed ? answer.lengthBytes - decoded.bodyOffsetBytes : undefined
-    return { kind: 'head', ...decoded, lengthBytes }
+    const storedBytes = answer.lengthBytes - decoded.bodyOffsetBytes
+    const lengthBytes = answer.sealed ? storedBytes : undefined
+    return { kind: 'head', ...decoded, storedBytes, lengthBytes, lapsed: answer.lapsed }
   }
 }
 
-/** Follows, or replays, a log from the store. */
+/** Follows, or replays, a log from the store, from `fromBytes` of the body on: at most what is there. */
 export function followStored<Head extends KeptHead>(
   log: StoredLog,
   begin: LogBegin<Head>,
   watch?: RecordWatch,
+  fromBytes = 0,
 ): Follower<Head> {
-  let offsetBytes = begin.bodyOffsetBytes
+  let offsetBytes = begin.bodyOffsetBytes + fromBytes
   return {
     head: begin.head,
-    lengthBytes: begin.lengthBytes,
+    lengthBytes: begin.lengthBytes === undefined ? undefined : begin.lengthBytes - fromBytes,
     async next() {
       for (;;) {
         const answer = await log.store.read(log.key, log.fence, offsetBytes, readBytes)

@@ -3,7 +3,7 @@ import { ask, askText, callbackFailed, keyFault } from './callback.ts'
 import type { Call } from './claim.ts'
 import type { Engine } from './engine.ts'
 import { type ErrorCode, RetrysafeError } from './errors.ts'
-import type { FunctionRules, UnknownFunction } from './function-options.ts'
+import { type FunctionRules, functionPrefix, type UnknownFunction } from './function-options.ts'
 import { storeKey } from './identity.ts'
 import type { Safe } from './safe.ts'
 
@@ -60,8 +60,7 @@ export async function readCall(
     retentionMs: policy.retentionMs,
     onCrash: policy.onCrash,
     maxAttempts: policy.maxAttempts,
-    // No call of another sort has such an operation.
-    key: storeKey(tenant, `function ${name}`, key),
+    key: storeKey(tenant, `${functionPrefix}${name}`, key),
     raw,
     canonical: () => raw,
     canonicalFirst: true,

@@ -2,6 +2,9 @@ import type { Given } from './callback.ts'
 import { RetrysafeError } from './errors.ts'
 import { type CallPolicy, type PolicyOptions, readPolicy, whole } from './policy.ts'
 
+/** Before the name of every function, where operations are named: no other sort of call may be called so. */
+export const functionPrefix = 'function '
+
 /** Any function: nothing is said of what it takes, so every function is one. */
 export type AnyFunction = (this: never, ...args: never) => unknown
 

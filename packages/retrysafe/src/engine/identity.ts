@@ -1,6 +1,7 @@
 import { createHmac, hash } from 'node:crypto'
 import { createKeyedHash, type KeyedHash } from '../fingerprint/keyed-hash.ts'
 import type { StoreKey } from './record.ts'
+import { createStreamIds, type StreamIds } from './stream-id.ts'
 
 /** Everything that is derived from the scope secret. Another secret makes other tenants and other fingerprints. */
 export interface Identity {
@@ -10,6 +11,8 @@ export interface Identity {
   tenantOf(credentials: readonly string[]): string
   /** Names a tenant that a trusted proxy or the server's own code vouches for. */
   tenantNamed(name: string): string
+  /** Names streams to those who may read them. */
+  readonly streamIds: StreamIds
   /** Proves that two processes share one secret, without telling it. */
   readonly check: Uint8Array
 }
@@ -25,6 +28,7 @@ export function createIdentity(scopeSecret: Uint8Array): Identity {
   const tenantKey = createKeyedHash(derive('tenant'))
   return {
     fingerprintKey: createKeyedHash(derive('fingerprint')),
+    streamIds: createStreamIds(derive('stream')),
     check: derive('check'),
     tenantOf: credentials => tenantKey.digest(`credentials ${lengthPrefixed(credentials)}`),
     tenantNamed: name => tenantKey.digest(`named ${lengthPrefixed([name])}`),

@@ -19,7 +19,7 @@ export type CrashPolicy = 'rerun' | 'fail'
  * How an attempt ended, when not by `complete`:
  * - `free`: never dispatched, or refused by a complete 4xx that is not worth a retry. The key is free again.
  * - `failed`: any other complete answer that is not recorded. Open after a cooldown, not counted.
- * - `broken`: 502, 504, time-out, cut or incomplete answer: the effect may have happened. Counted, or unknown.
+ * - `broken`: 502, 504, 520, 524, time-out, cut or incomplete answer: the effect may have happened. Counted, or unknown.
  * - `cancelled`: by policy, with nobody following.
  */
 export type AttemptEnd = 'free' | 'failed' | 'broken' | 'cancelled'

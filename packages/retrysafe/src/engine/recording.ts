@@ -82,6 +82,11 @@ export class Recording implements LogSource {
     return this.#headBytes.byteLength
   }
 
+  /** Whoever comes later can have it. False: it is too large, or the store has forgotten its beginning. */
+  get isKept(): boolean {
+    return this.#kept
+  }
+
   /** The answer has a head. Until `goLive`, readers get nothing before it is sealed; then all of it. */
   open(head: KeptHead): void {
     this.#head = head

@@ -11,6 +11,8 @@ export type Refusal =
 export interface OptionNames {
   readonly maxWaiters: string
   readonly maxResult: string
+  /** What makes another payload under a used key another call, where there is such an option. */
+  readonly fork?: string
 }
 
 /**
@@ -23,7 +25,9 @@ export function problemOf(refusal: Refusal, comparedAs: string | undefined, name
     case 'KEY_REUSED': {
       const advice = 'Use a new key for a new request, and the same body for a retry.'
       const why = comparedAs === undefined ? '' : ` This body counts by its bytes as sent: ${comparedAs}.`
-      return { code: 'KEY_REUSED', detail: `This key was used with another payload. ${advice}${why}` }
+      const loop =
+        names.fork === undefined ? '' : ` An agent loop that sends one key with every step wants ${names.fork}.`
+      return { code: 'KEY_REUSED', detail: `This key was used with another payload. ${advice}${loop}${why}` }
     }
     case 'OUTCOME_UNKNOWN':
       return {

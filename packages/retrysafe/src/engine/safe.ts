@@ -11,6 +11,36 @@ export interface RunWatch {
   ended(recorded: boolean): void
 }
 
+/** Whose the key of a call that goes out is. `credential`: that of the request's own, which may be none. */
+export type CallTenant = { kind: 'credential' } | { kind: 'single' } | { kind: 'named'; name: string }
+
+/** A call that goes out by HTTP, and whose answer is to be kept. */
+export interface OutgoingCall {
+  /** Its body is read, and its signal says that the caller has left. */
+  readonly request: Request
+  readonly key: string
+  readonly tenant: CallTenant
+  /** Makes it. @param signal fires when it must stop */
+  send(signal: AbortSignal): Promise<Response>
+  /** What a rejection of `send` says: whether somebody may have taken the request. */
+  wasSent(error: unknown): boolean
+}
+
+/** What holds for all calls of one client. */
+export interface CallGuardTerms {
+  readonly policy: CallPolicy
+  readonly name: string
+  readonly methods: ReadonlySet<string>
+  readonly waitMs: number
+  readonly maxRequestBytes: number
+  /** A call that says nothing for so long is given up. */
+  readonly silenceMs: number
+  readonly onDisconnect: 'finish' | 'cancel'
+}
+
+/** Makes a key's call once; every retry gets its answer. */
+export type CallGuard = (call: OutgoingCall) => Promise<Response>
+
 /** What `createRetrysafe` makes, as the rooms above the engine use it. */
 export interface Safe {
   /**
@@ -24,6 +54,8 @@ export interface Safe {
   tell(event: CallEvent): void
   /** Watches a run that is about to begin. */
   watchRun?(operation: string, attempt: number): RunWatch
+  /** Stands before calls that go out. */
+  guardCalls(terms: CallGuardTerms): Promise<CallGuard>
   /** Something the developer should know, once for each `topic`. */
   warnOnce(topic: string, message: string): void
 }

@@ -1,5 +1,6 @@
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8'
 import { RetrysafeError } from './errors.ts'
+import { describeThrown } from './thrown.ts'
 import { findUncloneable } from './uncloneable.ts'
 
 /** Before each value: how the rest is written. 1: V8's structured clone, its host objects as `writeView` does. */
@@ -42,7 +43,7 @@ export function encodeValue(value: unknown, name = 'result'): Uint8Array {
   try {
     writer.writeValue(value)
   } catch (cause) {
-    throw notSerializable(`${name} cannot be cloned: ${String(cause)}`, cause)
+    throw notSerializable(`${name} cannot be cloned: ${describeThrown(cause)}`, cause)
   }
   return writer.releaseBuffer()
 }

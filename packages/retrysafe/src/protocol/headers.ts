@@ -24,6 +24,11 @@ const hopByHop = new Set([
   'upgrade',
 ])
 
+/** Whether a text can name a header, or a method: a token (RFC 9110 §5.6.2) of 100 characters at most. */
+export function isToken(text: unknown): text is string {
+  return typeof text === 'string' && /^[!#$%&'*+.^_`|~\w-]{1,100}$/.test(text)
+}
+
 /** Framing and encoding: computed anew by whoever sends the message. */
 const framing = new Set(['content-length', 'content-encoding'])
 

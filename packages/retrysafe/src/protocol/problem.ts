@@ -80,6 +80,9 @@ export function problemAnswer(problem: Problem): ProblemAnswer {
     'application/problem+json',
     'Content-Length',
     String(new TextEncoder().encode(body).byteLength),
+    // A cache may keep a 404 or a 410 by itself (RFC 9110 §15.1), and knows nothing of tenants.
+    'Cache-Control',
+    'no-store',
   ]
   if (kind.shouldRetry !== undefined) headers.push('x-should-retry', String(kind.shouldRetry))
   if (problem.retryAfterMs !== undefined) {

@@ -10,6 +10,8 @@ export interface KeyNotice {
   readonly outcome: OutcomeWord
   /** The key in force, where it is told. */
   readonly key: string | undefined
+  /** The id of the stream that it hands out. */
+  readonly stream?: string
 }
 
 /** Who is answered, whatever carries the answer. Exactly one of these is called, once; `breakOff` may follow it. */

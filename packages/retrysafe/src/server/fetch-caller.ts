@@ -48,14 +48,15 @@ export class FetchCaller implements Caller {
     this.#answerWhole(head.status, head.headers, body, notice)
   }
 
-  async replay({ head, body, ageMs, lengthBytes }: Replay, notice: KeyNotice): Promise<void> {
+  async replay({ head, body, ageMs }: Replay, notice: KeyNotice): Promise<void> {
     const headers = [...head.headers, 'Age', String(Math.floor(ageMs / 1_000))]
     if (body.kind === 'whole') return this.#answerWhole(head.status, headers, body.bytes, notice)
-    return this.live(body.follower, [...headers, 'Content-Length', String(lengthBytes)], notice)
+    return this.live(body.follower, headers, notice)
   }
 
   async live(follower: Follower, headers: readonly string[], notice: KeyNotice): Promise<void> {
-    const { status } = follower.head
+    const { head, lengthBytes } = follower
+    const length = lengthBytes === undefined ? [] : lengthHeader(head.status, lengthBytes)
     const stream = new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
@@ -79,7 +80,7 @@ export class FetchCaller implements Caller {
       // Nothing is taken before it is asked for.
       { highWaterMark: 0 },
     )
-    this.#answer(respond(stream, status, [...headers, ...noticeHeaders(notice)]))
+    this.#answer(respond(stream, head.status, [...headers, ...length, ...noticeHeaders(notice)]))
   }
 
   relay(head: AnswerHead, notice: KeyNotice, resume: () => void): Relaying {
@@ -121,10 +122,17 @@ export class FetchCaller implements Caller {
   }
 
   #answerWhole(status: number, headers: readonly string[], body: Uint8Array, notice: KeyNotice): void {
-    const isBodiless = status === 204 || status === 205 || status === 304
-    const length = isBodiless ? [] : ['Content-Length', String(body.byteLength)]
-    this.#answer(respond(isBodiless ? null : body, status, [...headers, ...length, ...noticeHeaders(notice)]))
+    const length = lengthHeader(status, body.byteLength)
+    this.#answer(respond(body, status, [...headers, ...length, ...noticeHeaders(notice)]))
   }
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304
+}
+
+function lengthHeader(status: number, bytes: number): string[] {
+  return isBodiless(status) ? [] : ['Content-Length', String(bytes)]
 }
 
 /** @hono/node-server (1.19) takes an error in its first reads of a body, within two turns, for the clean end of it. */
@@ -145,6 +153,9 @@ function respond(
 ): Response {
   const headers = new Headers()
   for (let at = 0; at + 1 < pairs.length; at += 2) headers.append(pairs[at] ?? '', pairs[at + 1] ?? '')
-  const isBodiless = status === 204 || status === 205 || status === 304
-  return new Response(isBodiless ? null : body, { status, headers, ...(statusText !== undefined && { statusText }) })
+  return new Response(isBodiless(status) ? null : body, {
+    status,
+    headers,
+    ...(statusText !== undefined && { statusText }),
+  })
 }

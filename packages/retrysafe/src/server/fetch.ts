@@ -1,6 +1,7 @@
 import { types } from 'node:util'
 import type { IdempotencyContext } from '../engine/context.ts'
 import type { KeyNotice } from './caller.ts'
+import type { Failure } from './failure.ts'
 import { FetchCaller } from './fetch-caller.ts'
 import { HandlerAnswer } from './handler-answer.ts'
 import { readHandlerHead } from './handler-head.ts'
@@ -60,6 +61,10 @@ export interface FetchStage<Framed> {
   handle(context: IdempotencyContext): Response | Promise<Response>
   /** Takes the body in. */
   readBody(maxBytes: number): Promise<BodyReading>
+  /** What of the URL counts as the path. Default: the path. */
+  readonly path?: (url: URL) => string
+  /** What it means that the handler, or its stream, threw. Default: it failed. */
+  readonly failureOf?: (error: unknown) => Failure
   /** Whether a header of the answer was there before the handler. */
   readonly isOuter?: (name: string, value: string) => boolean
 }
@@ -96,13 +101,14 @@ function withNotice(response: Response, notice: KeyNotice): Response {
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
 }
 
-function incomingOf<Framed>({ request, framed, readBody }: FetchStage<Framed>, gone: AbortSignal): Incoming<Framed> {
-  const { pathname, search } = new URL(request.url)
+function incomingOf<Framed>(stage: FetchStage<Framed>, gone: AbortSignal): Incoming<Framed> {
+  const { request, framed, readBody } = stage
+  const url = new URL(request.url)
   return {
     request: framed,
     method: request.method,
-    path: pathname,
-    query: search.slice(1),
+    path: stage.path?.(url) ?? url.pathname,
+    query: url.search.slice(1),
     rawHeaders: [...request.headers].flat(),
     connection: request,
     body: readBody,
@@ -141,7 +147,7 @@ export async function readCopy(request: Request, maxBytes: number): Promise<Body
 /** Takes the handler's answer to the run, whoever listens. */
 async function take<Framed>(
   rules: Rules<Framed>,
-  { isOuter }: FetchStage<Framed>,
+  { isOuter, failureOf }: FetchStage<Framed>,
   run: Run,
   stop: AbortController,
   answering: Promise<Response>,
@@ -174,7 +180,8 @@ async function take<Framed>(
     }
     answer.end()
   } catch (error) {
-    answer.fail(error)
+    if (failureOf === undefined) answer.fail(error)
+    else answer.failAs(failureOf(error))
   }
 }
 

@@ -99,7 +99,12 @@ export class HandlerAnswer {
   /** The handler, or its stream, threw. */
   fail(error: unknown): void {
     const problem = { code: 'HANDLER_FAILED', detail: 'The handler threw before it had answered.' } as const
-    this.#end({ end: 'failed', problem: () => problem, error })
+    this.failAs({ end: 'failed', problem: () => problem, error })
+  }
+
+  /** There is no whole answer, and somebody knows what that means. */
+  failAs(failure: Failure): void {
+    this.#end(failure)
   }
 
   /** Nobody waits for the answer any more. */

@@ -25,9 +25,21 @@ export interface KeyedCallTerms {
   readonly input: FingerprintInput
   /** The body's bytes are gone: `input.body` is canonical JSON of what a parser left. Default false. */
   readonly isParsed?: boolean
+  /** Names the call together with its key: another payload is then another call. Made by `forkCall`. */
+  readonly fork?: Fingerprint
   readonly waitMs: number
   /** Fires when the caller has left; made when it is asked for. */
   readonly gone: () => AbortSignal
+}
+
+/**
+ * The call that key and payload name together. Its canonical form is made before the claim.
+ *
+ * Rejects as `canonicalBody` does.
+ */
+export async function forkCall(terms: KeyedCallTerms): Promise<KeyedCall> {
+  const unforked = new KeyedCall(terms)
+  return new KeyedCall({ ...terms, fork: await unforked.canonical(unforked.signal) })
 }
 
 /** A request as the engine takes it; what most calls never need is made when it is asked for. */
@@ -40,7 +52,10 @@ export class KeyedCall implements Call {
   readonly maxAttempts: number
   readonly waitMs: number
   readonly label: RecordLabel
-  /** A boundary is new at every retry, and a compressor may put a time into its head: then raw forms never agree. */
+  /**
+   * A boundary is new at every retry, and a compressor may put a time into its head: then raw forms never agree. A forked
+   * call has it anyway.
+   */
   readonly canonicalFirst: boolean
   /** Set once a run has lost its record: it joins whoever has it, and runs no second time. */
   mayRun = true
@@ -53,7 +68,8 @@ export class KeyedCall implements Call {
 
   constructor(terms: KeyedCallTerms) {
     const { policy, fingerprintKey, operation, tenant, key, input, waitMs } = terms
-    this.key = storeKey(tenant, operation, key)
+    this.key =
+      terms.fork === undefined ? storeKey(tenant, operation, key) : storeKey(tenant, operation, key, terms.fork)
     this.raw = terms.isParsed ? parsedFingerprint(fingerprintKey, input) : rawFingerprint(fingerprintKey, input)
     this.leaseMs = policy.leaseMs
     this.retentionMs = policy.retentionMs
@@ -63,12 +79,13 @@ export class KeyedCall implements Call {
     const { method, path } = input
     this.label = { key, operation, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
     this.canonicalFirst =
-      !terms.isParsed && (bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0)
+      terms.fork !== undefined ||
+      (!terms.isParsed && (bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0))
     this.#fingerprintKey = fingerprintKey
     this.#canonicalBody = terms.canonicalBody
     this.#input = input
     this.#gone = terms.gone
-    if (terms.isParsed) this.#canonical = this.raw
+    this.#canonical = terms.isParsed ? this.raw : terms.fork
   }
 
   readonly canonical = (signal?: AbortSignal): Fingerprint | Promise<Fingerprint> => {

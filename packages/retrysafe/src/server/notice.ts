@@ -6,5 +6,6 @@ export function noticeHeaders(notice: KeyNotice | undefined): string[] {
   const replayed = notice.outcome === 'replayed' || notice.outcome === 'joined'
   const headers = ['Retrysafe-Outcome', notice.outcome]
   if (notice.key !== undefined) headers.push('Retrysafe-Key', notice.key)
+  if (notice.stream !== undefined) headers.push('Retrysafe-Stream', notice.stream)
   return replayed ? ['Idempotent-Replayed', 'true', ...headers] : headers
 }

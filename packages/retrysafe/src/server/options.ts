@@ -1,9 +1,10 @@
 import type { Given } from '../engine/callback.ts'
 import { RetrysafeError } from '../engine/errors.ts'
+import { functionPrefix } from '../engine/function-options.ts'
 import { type CallPolicy, type PolicyOptions, readPolicy, whole } from '../engine/policy.ts'
 import { type Safe, type SafeHolder, safeIn } from '../engine/safe.ts'
 import { compileLeaveOut, type LeaveOut } from '../fingerprint/leave-out.ts'
-import { headerNames } from '../protocol/headers.ts'
+import { headerNames, isToken } from '../protocol/headers.ts'
 import type { StatusRange } from './status-range.ts'
 
 /**
@@ -29,7 +30,7 @@ export interface IdempotencyOptions<Request> extends PolicyOptions {
   readonly methods?: readonly string[]
   /** Statuses that are recorded, if the answer is whole. Default 200 to 299. */
   readonly recordStatus?: readonly (number | readonly [from: number, to: number])[]
-  /** Keys of one name are apart from those of another. Default `http`. */
+  /** Keys of one name are apart from those of another. 1 to 100 characters, not `function …`. Default `http`. */
   readonly name?: string
   /** How long a duplicate waits for the head of the running answer: ms, 0 to 3_600_000; 0 refuses it. Default 600_000. */
   readonly waitMs?: number
@@ -49,6 +50,9 @@ export interface IdempotencyOptions<Request> extends PolicyOptions {
   /** JSON pointers to members of JSON bodies that do not make another request, such as `/metadata/trace_id`. */
   readonly leaveOut?: readonly string[]
 }
+
+/** The operations of calls that go out (`guardCalls`) begin so: keys of the two are never one. */
+export const guardedPrefix = 'call '
 
 /** The same, read once. */
 export interface Rules<Request> {
@@ -107,6 +111,8 @@ export function readRules<Request>(options: IdempotencyOptions<Request>): Rules<
   if (methods.includes('HEAD')) throw invalid('methods: an answer to HEAD has no body to record; leave it out')
   const { name = 'http' } = options
   if (typeof name !== 'string' || name === '' || name.length > 100) throw invalid('name takes 1 to 100 characters')
+  const taken = [functionPrefix, guardedPrefix].find(prefix => name.startsWith(prefix))
+  if (taken !== undefined) throw invalid(`name: what begins with '${taken}' is taken, choose another`)
   return {
     safe,
     policy: readPolicy(options, safe.policy),
@@ -143,8 +149,7 @@ function readLeaveOut(pointers: readonly string[]): LeaveOut {
 }
 
 function names(option: string, given: readonly string[]): readonly string[] {
-  const isName = (name: unknown): boolean => typeof name === 'string' && /^[!#$%&'*+.^_`|~\w-]{1,100}$/.test(name)
-  if (Array.isArray(given) && given.length > 0 && given.every(isName)) return given
+  if (Array.isArray(given) && given.length > 0 && given.every(isToken)) return given
   throw invalid(`${option} takes a list of names, at least one`)
 }
 

@@ -2,11 +2,14 @@ import type { Attempt } from '../engine/attempt.ts'
 import type { Surroundings } from '../engine/clock.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type OptionNames, problemOf } from '../engine/refusal.ts'
+import type { Replay } from '../engine/replay.ts'
 import type { Turn } from '../engine/turn.ts'
 import type { OutcomeWord } from '../protocol/headers.ts'
 import type { Problem } from '../protocol/problem.ts'
+import { isStream } from '../providers/select.ts'
 import type { Caller, KeyNotice } from './caller.ts'
 import type { KeyedCall } from './keyed-call.ts'
+import { mediaTypeOf } from './request-head.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import type { StatusRange } from './status-range.ts'
 
@@ -14,6 +17,7 @@ import type { StatusRange } from './status-range.ts'
 export interface Performance {
   readonly engine: Engine
   readonly call: KeyedCall
+  readonly tenant: string
   readonly caller: Caller
   readonly notice: (outcome: OutcomeWord) => KeyNotice
   /** Of the request as the effect sees it. */
@@ -52,10 +56,14 @@ export async function perform(performance: Performance): Promise<void> {
       }
       case 'replay':
         tell?.({ kind: 'replayed', ageMs: entry.replay.ageMs, joined: entry.joined })
-        return caller.replay(entry.replay, notice(entry.joined ? 'joined' : 'replayed'))
+        return caller.replay(entry.replay, replayNotice(performance, entry.replay, entry.joined))
       case 'follow':
         tell?.({ kind: 'joined' })
-        return caller.live(entry.follower, entry.follower.head.headers, notice('joined'))
+        return caller.live(
+          entry.follower,
+          entry.follower.head.headers,
+          streamNotice(performance, 'joined', entry.fence),
+        )
       case 'refused':
         tell?.({ kind: 'refused', code: entry.refusal.code })
         return caller.problem(problemOf(entry.refusal, call.comparedAs, names), notice('refused'))
@@ -68,9 +76,10 @@ export async function perform(performance: Performance): Promise<void> {
 }
 
 async function runOnce(
-  { caller, notice, path, recordStatus, surroundings, dispatch, tell }: Performance,
+  performance: Performance,
   attempt: Attempt,
 ): Promise<{ kind: 'served' } | { kind: 'not begun' } | LostRun> {
+  const { caller, notice, path, recordStatus, surroundings, dispatch, tell } = performance
   const begun = await attempt.begin().catch(error => {
     // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
     void attempt.release('free')
@@ -86,14 +95,36 @@ async function runOnce(
   dispatch(run, attempt)
   const served = await run.result
   if (served.kind !== 'recording') return served
-  await caller.live(served.follower, served.head.headers, executed)
+  await caller.live(served.follower, served.head.headers, streamNotice(performance, 'executed', attempt.token.fence))
   return { kind: 'served' }
 }
 
+/** Of an answer that is handed out as a stream: its reader may ask for the rest by the id. */
+function streamNotice({ engine, call, tenant, notice }: Performance, outcome: OutcomeWord, fence: number): KeyNotice {
+  return { ...notice(outcome), stream: engine.identity.streamIds.make(tenant, { key: call.key, fence }) }
+}
+
+function replayNotice(performance: Performance, { head, body, fence }: Replay, joined: boolean): KeyNotice {
+  const outcome = joined ? 'joined' : 'replayed'
+  const isStreamed =
+    body.kind === 'pieces' || isStream({ path: performance.path, mediaType: mediaTypeIn(head.headers) })
+  return isStreamed ? streamNotice(performance, outcome, fence) : performance.notice(outcome)
+}
+
+function mediaTypeIn(headers: readonly string[]): string {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return at === -1 ? '' : mediaTypeOf(headers[at + 1])
+}
+
 /** An operator has purged the record while it ran: the caller still gets what it paid for, if that is here. */
-function serveOwn({ caller, notice, mayNotRun }: Performance, own: OwnAnswer | undefined): void {
+function serveOwn({ caller, notice, mayNotRun = removed, tell }: Performance, own: OwnAnswer | undefined): void {
   if (own !== undefined) return caller.whole(own.head, own.body, notice('executed'))
-  if (mayNotRun !== undefined) return caller.problem(mayNotRun, notice('refused'))
-  const detail = 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.'
-  caller.problem({ code: 'IN_FLIGHT', detail, retryAfterMs: 1_000 }, notice('refused'))
+  tell?.({ kind: 'refused', code: mayNotRun.code })
+  caller.problem(mayNotRun, notice('refused'))
+}
+
+const removed: Problem = {
+  code: 'IN_FLIGHT',
+  detail: 'The record of this run was removed while it ran; its answer is lost. Come again to run anew.',
+  retryAfterMs: 1_000,
 }

@@ -7,6 +7,7 @@ import type { AttemptEnd } from '../engine/record.ts'
 import { outcomeUnknown } from '../engine/refusal.ts'
 import type { Problem } from '../protocol/problem.ts'
 import { parseRetryAfter } from '../protocol/seconds.ts'
+import { isUnanswered } from '../protocol/unanswered.ts'
 import { isStream, selectWatcher } from '../providers/select.ts'
 import type { AnswerWatcher, Verdict } from '../providers/watcher.ts'
 import type { AnswerHead } from './answer-head.ts'
@@ -108,7 +109,7 @@ export class Run {
       this.#beginRecording(recordable)
       return 'recording'
     }
-    if (attempt.onCrash === 'fail' && (head.status === 502 || head.status === 504)) {
+    if (attempt.onCrash === 'fail' && isUnanswered(head.status)) {
       this.#phase = { kind: 'hiding', head }
     } else {
       const relay = caller.relay(head, notice, () => this.#source.resume())
@@ -277,7 +278,7 @@ export class Run {
   /** The table of ends, for whole answers that are not recorded. A success that nobody can read is no reported failure. */
   #endOf({ head, isJudgeable }: RelayingPhase): AttemptEnd {
     const { status, endsByClose } = head
-    if (endsByClose || status === 502 || status === 504) return 'broken'
+    if (endsByClose || isUnanswered(status)) return 'broken'
     if (isIn(this.#terms.recordStatus, status) && !isJudgeable) return 'broken'
     const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
     return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'

@@ -4,6 +4,7 @@ import { deriveKey, type IdempotencyContext, runAs } from '../engine/context.ts'
 import type { Engine } from '../engine/engine.ts'
 import { RetrysafeError } from '../engine/errors.ts'
 import type { RunWatch } from '../engine/safe.ts'
+import { describeThrown } from '../engine/thrown.ts'
 import { type Turn, tellTurn } from '../engine/turn.ts'
 import { canonicalBody } from '../fingerprint/canonical-body.ts'
 import type { KeyReading } from '../protocol/key.ts'
@@ -16,6 +17,7 @@ import { KeyedCall } from './keyed-call.ts'
 import type { Rules } from './options.ts'
 import { perform } from './perform.ts'
 import { type RequestHead, readRequestHead } from './request-head.ts'
+import { resumeStream, streamIdIn } from './resume.ts'
 import type { Run } from './run.ts'
 
 /** The body of a request as an adapter finds it. */
@@ -72,6 +74,8 @@ const bypassed: KeyNotice = { outcome: 'bypassed', key: undefined }
 export async function serve<Request>(rules: Rules<Request>, incoming: Incoming<Request>, stage: Stage): Promise<void> {
   const { caller } = stage
   const head = readRequestHead(incoming.rawHeaders, { keys: rules.keyHeaders, tenant: undefined })
+  const streamId = streamIdIn(incoming.method, incoming.path)
+  if (streamId !== undefined) return serveStream(rules, incoming, caller, head, streamId)
   if (!rules.methods.has(incoming.method)) {
     const carriesKey = readCallersKey(head, rules.keyHeaders).kind === 'key'
     return stage.pass(withoutKey(incoming), carriesKey ? bypassed : undefined)
@@ -86,14 +90,36 @@ export async function serve<Request>(rules: Rules<Request>, incoming: Incoming<R
       return caller.problem({ code: 'KEY_INVALID', detail: `${reading.reason}.` }, refused)
     return await serveKeyed(rules, incoming, stage, head, reading.key)
   } catch (error) {
-    if (!(error instanceof RetrysafeError) || !isProblemCode(error.code)) throw error
     // Nothing has begun.
-    if (error.code === 'STORE_UNAVAILABLE' && rules.onStoreError === 'open')
+    if (error instanceof RetrysafeError && error.code === 'STORE_UNAVAILABLE' && rules.onStoreError === 'open')
       return stage.pass(withoutKey(incoming), bypassed)
-    if (error.code === 'CALLBACK_FAILED') {
-      rules.safe.warnOnce(error.message, `${error.message} ${String(error.cause)}`)
-    }
-    caller.problem({ code: error.code, detail: error.message }, refused)
+    refuseError(rules, caller, error)
+  }
+}
+
+/** Throws what is not ours to answer. */
+function refuseError<Request>({ safe }: Rules<Request>, caller: Caller, error: unknown): void {
+  if (!(error instanceof RetrysafeError) || !isProblemCode(error.code)) throw error
+  if (error.code === 'CALLBACK_FAILED') {
+    safe.warnOnce(error.message, `${error.message} ${describeThrown(error.cause)}`)
+  }
+  caller.problem({ code: error.code, detail: error.message }, refused)
+}
+
+async function serveStream<Request>(
+  rules: Rules<Request>,
+  incoming: Incoming<Request>,
+  caller: Caller,
+  head: RequestHead,
+  id: string,
+): Promise<void> {
+  try {
+    const engine = await rules.safe.engine()
+    const tenant = await readTenant(rules, incoming, head, engine)
+    if (tenant === undefined) return caller.problem({ code: 'TENANT_MISSING', detail: missingTenant(rules) }, refused)
+    await resumeStream({ engine, caller, tenant, id, query: incoming.query, names, gone: () => incoming.gone() })
+  } catch (error) {
+    refuseError(rules, caller, error)
   }
 }
 
@@ -104,30 +130,50 @@ async function serveKeyed<Request>(
   head: RequestHead,
   key: string,
 ): Promise<void> {
-  const { caller } = stage
-  const { safe, policy, name } = rules
+  const { safe, name } = rules
   const beganAtMs = safe.surroundings.clock.monotonicMs()
   const engine = await safe.engine()
-  const { identity } = engine
   const tenant = await readTenant(rules, incoming, head, engine)
-  if (tenant === undefined) return caller.problem({ code: 'TENANT_MISSING', detail: missingTenant(rules) }, refused)
+  if (tenant === undefined)
+    return stage.caller.problem({ code: 'TENANT_MISSING', detail: missingTenant(rules) }, refused)
+  const facts = { operation: name, tenant, key, beganAtMs }
+  const tell = (turn: Turn): void => tellTurn(safe, facts, turn)
+  await performKeyed(rules, incoming, stage, { engine, head, key, tenant, tell }).catch(error => {
+    if (error instanceof RetrysafeError) tell({ kind: 'refused', code: error.code })
+    throw error
+  })
+}
+
+/** A request whose key and tenant are known: from here on its turns are told. */
+interface Keyed {
+  readonly engine: Engine
+  readonly head: RequestHead
+  readonly key: string
+  readonly tenant: string
+  readonly tell: (turn: Turn) => void
+}
+
+async function performKeyed<Request>(
+  rules: Rules<Request>,
+  incoming: Incoming<Request>,
+  stage: Stage,
+  { engine, head, key, tenant, tell }: Keyed,
+): Promise<void> {
+  const { caller } = stage
+  const { safe, policy, name } = rules
   const body = await incoming.body(rules.maxRequestBytes)
-  switch (body.kind) {
-    case 'left':
-      return
-    case 'refused':
-      return caller.problem(body.problem, refused)
-    case 'too large': {
-      const detail = `${body.lengthBytes} bytes > ${rules.maxRequestBytes} (maxRequestBytes).`
-      return caller.problem({ code: 'BODY_TOO_LARGE', detail }, refused)
-    }
+  if (body.kind === 'left') return
+  if (body.kind === 'refused' || body.kind === 'too large') {
+    const problem = body.kind === 'refused' ? body.problem : tooLarge(body.lengthBytes, rules)
+    tell({ kind: 'refused', code: problem.code })
+    return caller.problem(problem, refused)
   }
   const { mediaType, parameters, contentEncoding, counted: headers } = head
   const { method, path, query } = incoming
   const counted = { method, path, query, headers, mediaType, parameters, contentEncoding, body: body.bytes }
   const call = new KeyedCall({
     policy,
-    fingerprintKey: identity.fingerprintKey,
+    fingerprintKey: engine.identity.fingerprintKey,
     canonicalBody,
     operation: name,
     tenant,
@@ -142,15 +188,11 @@ async function serveKeyed<Request>(
     ? await refuseExpired(engine.store, retentionMs, key, incoming.rawHeaders)
     : undefined
   if (expired !== undefined) call.mayRun = false
-  const facts = { operation: name, tenant, key, beganAtMs }
   let watch: RunWatch | undefined
-  const tell = (turn: Turn): void => {
-    if (turn.kind === 'executed') watch?.ended(turn.recorded)
-    tellTurn(safe, facts, turn)
-  }
-  const performance = perform({
+  await perform({
     engine,
     call,
+    tenant,
     caller,
     notice: outcome => ({ outcome, key: undefined }),
     path,
@@ -167,12 +209,15 @@ async function serveKeyed<Request>(
       else watch.within(handle)
       if (rules.onDisconnect === 'cancel') onceAborted(incoming.gone(), run.stop)
     },
-    tell,
+    tell(turn) {
+      if (turn.kind === 'executed') watch?.ended(turn.recorded)
+      tell(turn)
+    },
   })
-  await performance.catch(error => {
-    if (error instanceof RetrysafeError) tell({ kind: 'refused', code: error.code })
-    throw error
-  })
+}
+
+function tooLarge<Request>(lengthBytes: number, { maxRequestBytes }: Rules<Request>): Problem {
+  return { code: 'BODY_TOO_LARGE', detail: `${lengthBytes} bytes > ${maxRequestBytes} (maxRequestBytes).` }
 }
 
 function contextOf({ identity }: Engine, call: KeyedCall, attempt: Attempt, signal: AbortSignal): IdempotencyContext {

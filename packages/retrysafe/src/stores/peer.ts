@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { RetrysafeError } from '../engine/errors.ts'
+import { describeThrown } from '../engine/thrown.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -19,5 +20,5 @@ export function requirePeer(name: string, need: string): unknown {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : describeThrown(error)
 }

@@ -488,12 +488,15 @@ describe.each(versions)('$name', ({ create }) => {
       ])
     })
 
-    test.each<[string, (response: Response) => unknown]>([
+    test.each<[string, (response: Response, folder: string) => unknown]>([
       ['pipe', response => Readable.from(['a', 'b']).pipe(response)],
       ['pipeline', response => pipeline(Readable.from(['a', 'b']), response).catch(() => {})],
       ['send', response => response.send('ab')],
-      ['sendFile', response => response.sendFile(join(import.meta.dirname, 'ab.txt'))],
+      ['sendFile', (response, folder) => response.sendFile(join(folder, 'ab.txt'))],
     ])('nor one that has left before the answer: %s', async (_name, send) => {
+      const folder = await mkdtemp(join(tmpdir(), 'retrysafe-express-'))
+      onTestFinished(() => rm(folder, { recursive: true }))
+      await writeFile(join(folder, 'ab.txt'), 'ab')
       const app = quiet(create)
       let runs = 0
       let answer: () => void = () => {}
@@ -508,7 +511,7 @@ describe.each(versions)('$name', ({ create }) => {
         signals.push(request.idempotency.signal)
         answer = () => {
           response.type('text/plain')
-          send(response)
+          send(response, folder)
         }
       })
       const url = await listen(app)

@@ -119,6 +119,25 @@ test('a reason that no head can hold is thrown where it is used, and nothing is 
   expect(runs).toBe(2)
 })
 
+test.each<[string, NodeHandler]>([
+  ['writeHead', (_request, response) => response.writeHead(1_000)],
+  ['write', (_request, response) => Object.assign(response, { statusCode: 99 }).write('x')],
+  ['end', (_request, response) => Object.assign(response, { statusCode: 'none' }).end('x')],
+])('a status that no head can hold is thrown by %s, and the handler may answer something else', async (_, fail) => {
+  const url = await serve((request, response) => {
+    let thrown: unknown
+    try {
+      fail(request, response)
+    } catch (error) {
+      thrown = error
+    }
+    response.statusCode = 201
+    response.end(String(Reflect.get(Object(thrown), 'code')))
+  })
+  expect(await told(post(url, 'k'))).toEqual([201, 'executed', 'ERR_HTTP_INVALID_STATUS_CODE'])
+  expect(await told(post(url, 'k'))).toEqual([201, 'replayed', 'ERR_HTTP_INVALID_STATUS_CODE'])
+})
+
 test('a body of empty chunks is a body, also if it comes with its head', async () => {
   const url = await serve((request, response) => {
     let lengthBytes = 0

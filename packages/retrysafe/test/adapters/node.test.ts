@@ -1,6 +1,7 @@
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { idempotency, idempotencyOf, type NodeHandler } from '../../src/adapters/node/index.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
@@ -71,6 +72,22 @@ test('a handler that throws frees the key', async () => {
   })
   expect((await post('k')).status).toBe(500)
   expect(await told(post('k'))).toEqual([200, 'executed', 'yes'])
+})
+
+test('what has no text may be thrown, with a key and without: a 500, a warning, and the server goes on', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  onTestFinished(() => warn.mockRestore())
+  const safe = openSafe()
+  const mute = Object.assign(Object.create(null), { toString: () => Object.create(null) })
+  const handler = (request: IncomingMessage): never => {
+    throw request.headers['idempotency-key'] === undefined ? Object.create(null) : mute
+  }
+  const url = await listen(idempotency({ safe, tenant: 'single' }, handler))
+  for (const headers of [{}, { 'Idempotency-Key': 'k' }, {}]) {
+    const answer = await fetch(url, { method: 'POST', headers })
+    expect([answer.status, await answer.text()]).toEqual([500, 'internal error\n'])
+  }
+  expect(warn.mock.calls).toEqual([['a handler failed: something that has no text (object)', 'RetrysafeWarning']])
 })
 
 test('a client that leaves while its key is claimed frees it: a parser would find no body', async () => {

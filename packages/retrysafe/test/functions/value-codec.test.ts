@@ -142,6 +142,18 @@ test('the first that is found is named', () => {
   expect(refusalOf({ a: { b: () => 1 }, c: () => 2 })).toBe('RESULT_NOT_SERIALIZABLE result.a.b is a function')
 })
 
+test('what V8 is told by a getter that fails may have no text', () => {
+  let reads = 0
+  const value = {
+    get at() {
+      if (++reads > 1) throw Object.create(null)
+      return 1
+    },
+  }
+  const why = 'cannot be cloned: something that has no text (object)'
+  expect(refusalOf(value)).toBe(`RESULT_NOT_SERIALIZABLE result ${why}`)
+})
+
 test('nesting has a bound, which the error names', () => {
   expect(throughBytes(nested(999))).toStrictEqual(nested(999))
   expect(refusalOf(nested(1_001))).toBe('RESULT_NOT_SERIALIZABLE result is nested more than 1000 levels deep')

@@ -43,6 +43,7 @@ describe('problemAnswer', () => {
     expect(headers.get('content-type')).toBe('application/problem+json')
     expect(headers.get('content-length')).toBe(String(Buffer.byteLength(answer.body)))
     expect(headers.has('retry-after')).toBe(false)
+    expect(headers.get('cache-control')).toBe('no-store')
     const body: Record<string, unknown> = JSON.parse(answer.body)
     expect(Object.keys(body).sort()).toEqual(['code', 'detail', 'error', 'status', 'title', 'type'])
     expect(body).toMatchObject({ status, code, detail: 'What happened: “this”.' })

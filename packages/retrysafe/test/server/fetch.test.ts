@@ -32,11 +32,11 @@ test('a handler that returns nothing rejects with HANDLER_FAILED, and the next o
   expect(await (await post('k')).text()).toBe('second')
 })
 
-test('what a handler throws is what its caller gets, also if it is no Error', async () => {
+test.each(['a text', Object.create(null)])('a handler’s throw is what its caller gets, also %o', async thrown => {
   const post = open(() => {
-    throw 'a text'
+    throw thrown
   })
-  await expect(post('k')).rejects.toBe('a text')
+  await expect(post('k')).rejects.toBe(thrown)
 })
 
 test('a handler that says nothing is given up: HANDLER_TIMEOUT, under fail OUTCOME_UNKNOWN', async () => {
@@ -64,7 +64,11 @@ test('a key or tenant function that fails is CALLBACK_FAILED, and nothing has ru
   const failing = (): never => {
     throw new Error('secret')
   }
-  for (const options of [{ key: failing }, { tenant: failing }, { tenant: () => 7 as unknown as string }]) {
+  const withoutText = (): never => {
+    throw Object.create(null)
+  }
+  const notText = (): string => 7 as unknown as string
+  for (const options of [{ key: failing }, { tenant: failing }, { tenant: withoutText }, { tenant: notText }]) {
     const answer = await open(handler, options)('k')
     const text = await answer.text()
     expect([answer.status, JSON.parse(text).code]).toEqual([500, 'CALLBACK_FAILED'])
@@ -109,6 +113,30 @@ test('a store that is out of reach is told as a refusal', async () => {
   expect(events).toMatchObject([{ type: 'refused', code: 'STORE_UNAVAILABLE', key: 'k', operation: 'http' }])
 })
 
+test('what is refused before the claim, or instead of a run, is told as a refusal', async () => {
+  const events: CallEvent[] = []
+  const inner = memoryStore()
+  let isOut = false
+  const now = (): Promise<number> =>
+    isOut ? Promise.reject(new RetrysafeError('STORE_UNAVAILABLE', 'nobody there')) : inner.now()
+  const safe = createRetrysafe({ store: { ...inner, now }, onEvent: event => events.push(event) })
+  onTestFinished(() => safe.close())
+  const options = { safe, tenant: 'single', maxRequestBytes: 7, expiryAware: true } as const
+  const serve = idempotency(options, () => new Response())
+  async function refused(key: string, body: string, isRead = false): Promise<unknown[]> {
+    const asked = new Request('http://host/', { method: 'POST', body, headers: { 'Idempotency-Key': key } })
+    if (isRead) await asked.text()
+    const { status } = await serve(asked)
+    return [status, ...events.splice(0).map(event => [event.type, Reflect.get(event, 'code'), event.key])]
+  }
+  const old = '01890a5d-ac96-774b-bcce-b302099a8057'
+  expect(await refused('k', '{"a":12}')).toEqual([413, ['refused', 'BODY_TOO_LARGE', 'k']])
+  expect(await refused('k', '{"a":1}', true)).toEqual([500, ['refused', 'HANDLER_FAILED', 'k']])
+  expect(await refused(old, '{"a":1}')).toEqual([412, ['refused', 'KEY_EXPIRED', old]])
+  isOut = true
+  expect(await refused(old, '{"a":1}')).toEqual([503, ['refused', 'STORE_UNAVAILABLE', old]])
+})
+
 test('a stream of something else than bytes is no body, and nothing is recorded', async () => {
   let runs = 0
   const post = open(() => {
@@ -141,6 +169,16 @@ test('closing gives up what runs for too long: its signal fires, and its client 
   await safe.close({ drainMs: 0 })
   expect(signal?.aborted).toBe(true)
   await expect(reader?.read()).rejects.toThrow('the answer broke off')
+})
+
+test('a name that would be a function’s is refused', async () => {
+  expect(() => open(() => new Response(), { name: 'function sum' })).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: "name: what begins with 'function ' is taken, choose another",
+    }),
+  )
+  expect(await (await open(() => new Response('ran'), { name: 'functions' })('k')).text()).toBe('ran')
 })
 
 test('HEAD is no method to record', () => {

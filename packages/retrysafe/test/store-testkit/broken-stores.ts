@@ -1,30 +1,8 @@
-import type { StoreKey, Token } from '../../src/engine/record.ts'
+import type { StoreKey } from '../../src/engine/record.ts'
 import type { ClaimTerms, Store } from '../../src/engine/store.ts'
-
-/** A store with one wrong behaviour, and what must find it. */
-export interface BrokenStore {
-  readonly fault: string
-  break(store: Store): Store
-  /** Cases that fail, by name. */
-  readonly cases: readonly string[]
-  /** The walks of the model find it too, though they were not written for it. */
-  readonly foundByWalks: boolean
-}
+import { type BrokenStore, ownerBlindStores } from './owner-blind-stores.ts'
 
 const force = { force: true }
-
-/** The token that holds each key now, as it was given out. */
-function watchTokens(store: Store): { current: Map<StoreKey, Token>; claim: Store['claim'] } {
-  const current = new Map<StoreKey, Token>()
-  return {
-    current,
-    async claim(terms) {
-      const answer = await store.claim(terms)
-      if (answer.kind === 'acquired') current.set(terms.key, answer.token)
-      return answer
-    },
-  }
-}
 
 /** Purges every record in one of these states. */
 async function purgeAll(store: Store, states: readonly string[]): Promise<number> {
@@ -43,30 +21,7 @@ function withTerms(store: Store, change: (terms: ClaimTerms) => ClaimTerms): Sto
 }
 
 export const brokenStores: readonly BrokenStore[] = [
-  {
-    fault: 'I1: append does not look at the token',
-    break(store) {
-      const { current, claim } = watchTokens(store)
-      return { ...store, claim, append: (key, token, piece) => store.append(key, current.get(key) ?? token, piece) }
-    },
-    cases: ['I1 a token is another with another owner or another fence'],
-    foundByWalks: true,
-  },
-  {
-    fault: 'I1: a claim looks first and writes later',
-    break: store => ({
-      ...store,
-      async claim(terms) {
-        const before = await store.get(terms.key)
-        await new Promise(resolve => setImmediate(resolve))
-        const after = before === undefined ? await store.get(terms.key) : undefined
-        if (after !== undefined) await store.purge(terms.key, after.fence, force)
-        return store.claim(terms)
-      },
-    }),
-    cases: ['I1 of many claims at once exactly one is acquired'],
-    foundByWalks: false,
-  },
+  ...ownerBlindStores,
   {
     fault: 'I1: no grace after the lease',
     break: store => withTerms(store, terms => ({ ...terms, leaseMs: Math.max(1, terms.leaseMs - 2_000) })),
@@ -140,27 +95,6 @@ export const brokenStores: readonly BrokenStore[] = [
       sweep: async limit => (await purgeAll(store, ['completed'])) + (await store.sweep(limit)),
     }),
     cases: ['I5 every claim before expiry answers the outcome that was acknowledged'],
-    foundByWalks: true,
-  },
-  {
-    fault: 'I6: an append of an older token lands',
-    break(store) {
-      const { current, claim } = watchTokens(store)
-      const everMine = new Set<string>()
-      return {
-        ...store,
-        async claim(terms) {
-          const answer = await claim(terms)
-          if (answer.kind === 'acquired') everMine.add(`${terms.key} ${answer.token.owner}`)
-          return answer
-        },
-        append(key, token, piece) {
-          const known = everMine.has(`${key} ${token.owner}`) ? current.get(key) : undefined
-          return store.append(key, known ?? token, piece)
-        },
-      }
-    },
-    cases: ['I6 every step of an older token is told lost, and changes nothing'],
     foundByWalks: true,
   },
   {

@@ -15,6 +15,7 @@ import {
   headersSent,
   optionsOf,
   rawNamesOf,
+  readStatus,
   setAll,
 } from './response-arguments.ts'
 
@@ -110,8 +111,8 @@ export class CapturedResponse {
   #writeHead(status: number, rest: unknown[]): ServerResponse {
     if (this.#hasHead) throw headersSent()
     const [first, second] = rest
+    this.#response.statusCode = readStatus(status)
     if (typeof first === 'string') this.#response.statusMessage = first
-    this.#response.statusCode = status
     setAll(this.#response, (typeof first === 'string' ? second : (first ?? second)) as HeadersArgument | undefined)
     this.#takeHead(undefined)
     return this.#response
@@ -121,6 +122,7 @@ export class CapturedResponse {
   #takeHead(wholeBytes: number | undefined): void {
     if (this.#hasHead || this.#terms === undefined) return
     const response = this.#response
+    const status = readStatus(response.statusCode)
     checkStatusMessage(response.statusMessage)
     if (wholeBytes !== undefined && !response.hasHeader('content-length') && !response.hasHeader('transfer-encoding')) {
       response.setHeader('Content-Length', wholeBytes)
@@ -130,7 +132,7 @@ export class CapturedResponse {
       return (Array.isArray(value) ? value : [value]).flatMap(each => [name, String(each)])
     })
     this.#hasHead = true
-    this.#terms.answer.head(readHandlerHead(response.statusCode, pairs, (name, value) => this.isOuter(name, value)))
+    this.#terms.answer.head(readHandlerHead(status, pairs, (name, value) => this.isOuter(name, value)))
   }
 
   #write(chunk: unknown, encoding: BufferEncoding | undefined, callback: Callback | undefined): boolean {

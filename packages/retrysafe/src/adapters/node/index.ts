@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { IdempotencyContext } from '../../engine/context.ts'
+import { describeThrown } from '../../engine/thrown.ts'
 import { type IdempotencyOptions, readRules } from '../../server/options.ts'
 import { serveNode } from './serving.ts'
 
@@ -39,7 +40,8 @@ export function idempotency(
         return handler(request, response)
       },
       failed(error) {
-        rules.safe.warnOnce(`handler ${String(error)}`, `a handler failed: ${String(error)}`)
+        const why = describeThrown(error)
+        rules.safe.warnOnce(`handler ${why}`, `a handler failed: ${why}`)
         if (response.headersSent) response.destroy()
         else response.writeHead(500, { 'Content-Type': 'text/plain' }).end('internal error\n')
       },

@@ -33,7 +33,18 @@ export function bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): U
   throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
-/** As Node does where it writes the head: here that is when the outcome may be recorded already. */
+/**
+ * As Node does where it writes the head: here that is when the outcome may be recorded already.
+ *
+ * @throws {RangeError} and the handler may still answer something else
+ */
+export function readStatus(given: unknown): number {
+  const status = Number(given) | 0
+  if (status >= 100 && status <= 999) return status
+  throw Object.assign(new RangeError(`Invalid status code: ${given}`), { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
+}
+
+/** The same. */
 export function checkStatusMessage(given: unknown): void {
   // RFC 9110 §5.5
   if (given === undefined || /^[\t\x20-\x7e\x80-\xff]*$/.test(String(given))) return

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { pause, type Timers } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
+import { describeThrown } from '../../engine/thrown.ts'
 import { requirePeer } from '../peer.ts'
 import { asStoreError, type Folder, newerVersion } from './folder.ts'
 import { rowFormat } from './row-codec.ts'
@@ -142,7 +143,7 @@ function requireFormat(meta: Table, data: string): void {
 }
 
 function asOpenError(path: string, error: unknown): RetrysafeError {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : describeThrown(error)
   if (/MDB_VERSION_MISMATCH/.test(message)) return newerVersion(join(path, 'data.mdb'))
   if (/MDB_(CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC)/.test(message)) {
     return new RetrysafeError(

@@ -12,6 +12,7 @@ import {
 import { join, resolve } from 'node:path'
 import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
+import { describeThrown } from '../../engine/thrown.ts'
 import { checkDataFile, type FileVerdict } from './file-check.ts'
 import { makeFolders } from './files.ts'
 import type { Machine } from './machine.ts'
@@ -144,7 +145,7 @@ function isFull(path: string): boolean {
 /** A file system's error in our words, with what to do. */
 export function asStoreError(path: string, error: unknown): RetrysafeError {
   if (error instanceof RetrysafeError) return error
-  const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+  const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : describeThrown(error)
   const code = String((error as { code?: unknown }).code ?? message)
   const isCutShort = /Input\/output error/i.test(message) && isFull(path)
   if (isCutShort || /ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|quota|too large/i.test(`${code} ${message}`)) {

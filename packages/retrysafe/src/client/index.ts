@@ -1,0 +1,6 @@
+export { type ErrorCode, RetrysafeError } from '../engine/errors.ts'
+export { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './budget.ts'
+export type { AttemptEvent, AttemptListener, DoneReason, FetchCounts, NextStep } from './events.ts'
+export { createFetch, type RetryingFetch } from './fetch.ts'
+export type { Fetch, FetchOptions } from './options.ts'
+export { type SdkOptions, sdkOptions } from './sdk.ts'
