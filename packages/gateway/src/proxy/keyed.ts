@@ -1,0 +1,129 @@
+import { goneSignal } from 'retrysafe/internal/adapters/node/gone'
+import { ResponseCaller } from 'retrysafe/internal/adapters/node/response-caller'
+import type { StoreKey } from 'retrysafe/internal/engine/record'
+import type { OptionNames } from 'retrysafe/internal/engine/refusal'
+import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
+import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
+import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import { refuseExpired } from 'retrysafe/internal/server/first-sent'
+import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
+import { type Performance, perform } from 'retrysafe/internal/server/perform'
+import { withForkedKey } from './fork.ts'
+import { isUnavailable } from './outage.ts'
+import type { ProxyParts, RoutedRequest } from './parts.ts'
+import { pass } from './pass.ts'
+import { refuseError } from './refusal.ts'
+import { RunSink } from './run-sink.ts'
+
+/** As the operator knows them. */
+export const names: OptionNames = {
+  maxWaiters: '--max-waiters',
+  maxResult: '--max-result',
+  fork: '--key-reuse fork',
+}
+
+/** One request that carries a key. */
+export interface KeyedHead extends RoutedRequest {
+  readonly key: string
+  readonly tenant: string
+}
+
+/** The same, once its body is here. */
+export interface KeyedRequest extends KeyedHead {
+  readonly body: Buffer
+}
+
+/** The way of a request whose key and body are here: its call, and then by the claim's answer. */
+export async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest): Promise<void> {
+  const { response, key } = keyed
+  try {
+    const terms = termsOf(parts, keyed)
+    if (keyed.rules.keyReuse === 'reject') return await performKeyed(parts, keyed, terms, new KeyedCall(terms))
+    const call = await forkCall(terms)
+    const forked = { ...keyed, head: withForkedKey(keyed.head, parts.engine.identity, call.key) }
+    return isBypassed(parts, call.key) ? passUnprotected(parts, forked) : await performKeyed(parts, forked, terms, call)
+  } catch (error) {
+    // The client has left while the form of its payload was made.
+    if (error === goneSignal(response).reason) return
+    if (!isUnavailable(error)) parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    refuseError(response, error, noticeOf('refused', key))
+  }
+}
+
+function termsOf(parts: ProxyParts, keyed: KeyedRequest): KeyedCallTerms {
+  const { request, response, head, key, route, rules, tenant, query, body } = keyed
+  const { engine } = parts
+  const { mediaType, parameters, contentEncoding, counted: headers } = head
+  const method = request.method ?? 'POST'
+  return {
+    policy: rules,
+    fingerprintKey: engine.identity.fingerprintKey,
+    canonicalBody: (input, signal) => parts.canonicalBodies.of(input, signal),
+    operation: route.upstream.name,
+    tenant,
+    key,
+    input: { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body },
+    waitMs: waitBoundMs(head.wait, rules.waitMs),
+    gone: () => goneSignal(response),
+  }
+}
+
+async function performKeyed(
+  parts: ProxyParts,
+  keyed: KeyedRequest,
+  { input }: KeyedCallTerms,
+  call: KeyedCall,
+): Promise<void> {
+  const { engine } = parts
+  const { request, response, head, key, route, rules, tenant, target, body } = keyed
+  const { upstream } = route
+  const performance: Performance = {
+    engine,
+    call,
+    tenant,
+    caller: new ResponseCaller(response),
+    notice: outcome => noticeOf(outcome, key),
+    path: upstream.basePath + route.path,
+    recordStatus: rules.recordStatus,
+    names,
+    surroundings: processSurroundings,
+    dispatch(run) {
+      const headers = ['Accept-Encoding', 'identity', ...head.forward]
+      upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
+    },
+    tell: turn => {
+      if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()
+    },
+  }
+  const performing = rules.expiryAware
+    ? refuseExpired(engine.store, rules.retentionMs, key, request.rawHeaders).then(expired => {
+        if (expired === undefined) return perform(performance)
+        call.mayRun = false
+        return perform({ ...performance, mayNotRun: expired })
+      })
+    : perform(performance)
+  await performing.catch(error => {
+    if (!isUnavailable(error)) throw error
+    if (parts.storeWatch.failed(call)) return passUnprotected(parts, keyed)
+    parts.storeWatch.outage.countRefused()
+    throw error
+  })
+}
+
+/** The store is out of reach, and `--on-store-error open` holds, but for what this process runs already. */
+export function isBypassed({ storeWatch }: ProxyParts, key: StoreKey): boolean {
+  return storeWatch.isBypassed && !storeWatch.isRunning(key)
+}
+
+/** The store is out of reach, and `--on-store-error open` holds: as if the request had come without its key. */
+export async function passUnprotected(parts: ProxyParts, keyed: KeyedHead & { readonly body?: Buffer }): Promise<void> {
+  // Without its client nobody has paid for anything yet.
+  if (keyed.response.destroyed) return
+  parts.storeWatch.outage.countPassed()
+  return pass(keyed.route.upstream, { ...keyed, notice: noticeOf('bypassed', keyed.key) })
+}
+
+export function noticeOf(outcome: OutcomeWord, key: string): KeyNotice {
+  return { outcome, key }
+}

@@ -1,0 +1,38 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Engine } from 'retrysafe/internal/engine/engine'
+import type { RequestHead } from 'retrysafe/internal/server/request-head'
+import type { GatewayConfig } from '../config/config.ts'
+import type { CanonicalBodies } from './canonical-bodies.ts'
+import type { Exchanges } from './exchanges.ts'
+import type { KeyReuses } from './key-reuses.ts'
+import type { CallRules } from './rules.ts'
+import type { StoreWatch } from './store-watch.ts'
+import type { Route, Upstreams } from './upstreams.ts'
+
+/** What the answering of every request goes by. */
+export interface ProxyParts {
+  readonly config: GatewayConfig
+  readonly engine: Engine
+  readonly storeWatch: StoreWatch
+  readonly upstreams: Upstreams
+  readonly canonicalBodies: CanonicalBodies
+  /** Callers without a credential are let in: only this machine can reach the listener. */
+  readonly anonymous: boolean
+  readonly exchanges: Exchanges
+  readonly reuses: KeyReuses
+  readonly isDraining: () => boolean
+  readonly log: (message: string) => void
+}
+
+/** A request whose upstream and rules are known. */
+export interface RoutedRequest {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly head: RequestHead
+  readonly route: Route
+  readonly rules: CallRules
+  /** Path and query as the upstream takes them. */
+  readonly target: string
+  /** As the client sent it, without its question mark. */
+  readonly query: string
+}
