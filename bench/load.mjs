@@ -13,7 +13,28 @@ const body = JSON.stringify({ model: 'bench', prompt: 'p'.repeat(1_024 - 30) })
  */
 export async function load(url, seconds, keyOf) {
   let number = 0
-  const result = await autocannon({
+  let result = await measure()
+  // On a busy machine a short time may end before its first answer.
+  for (let again = 0; result['2xx'] === 0 && again < 5; again++) result = await measure()
+  return {
+    perSecond: result['2xx'] / result.duration,
+    answered: result['2xx'],
+    sent: number,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  }
+
+  async function measure() {
+    const measured = await autocannon(settings(url, seconds, () => keyOf(number++)))
+    const { non2xx, errors, timeouts } = measured
+    if (non2xx + errors + timeouts > 0)
+      throw new Error(`${url}: ${non2xx} refused, ${errors} errors, ${timeouts} time-outs`)
+    return measured
+  }
+}
+
+function settings(url, seconds, nextKey) {
+  return {
     url: `${url}/v1/things`,
     connections,
     duration: seconds,
@@ -26,20 +47,10 @@ export async function load(url, seconds, keyOf) {
       {
         setupRequest: request => ({
           ...request,
-          headers: { ...request.headers, 'idempotency-key': keyOf(number++) },
+          headers: { ...request.headers, 'idempotency-key': nextKey() },
         }),
       },
     ],
-  })
-  if (result.non2xx > 0 || result.errors > 0 || result.timeouts > 0) {
-    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} errors, ${result.timeouts} time-outs`)
-  }
-  return {
-    perSecond: result['2xx'] / result.duration,
-    answered: result['2xx'],
-    sent: number,
-    p50Ms: result.latency.p50,
-    p99Ms: result.latency.p99,
   }
 }
 

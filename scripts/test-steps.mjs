@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runInForeground } from './foreground-command.mjs'
 import { root } from './prepare.mjs'
-import { readVitestCounts } from './vitest-counts.mjs'
+import { reportVariable } from './vitest-report.mjs'
 
 /** What `npm test` runs, in this order; with arguments, which are vitest's, only vitest. */
 export function listSteps(vitestArgs) {
@@ -23,14 +23,53 @@ function command(tool, ...args) {
   return { name, run }
 }
 
+/** More files than this do not fail for the machine's sake. */
+const mostFilesAgain = 5
+
+/**
+ * vitest, and what failed once more, alone: on a machine that stands still for a second, any of so many tests that talk
+ * to real servers may fail. What fails again has failed; what passes then is told at the end (docs/decisions/0029).
+ */
 function vitest(args) {
-  const run = () =>
-    withReport(async file => {
-      const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
-      const { code, stopped } = await runTool('vitest', ['run', ...reporters, ...args])
-      return { ...readVitestCounts(file, code), stopped }
-    })
+  const run = async () => {
+    const first = await runVitest(args)
+    const files = [...new Set(first.failures.map(({ file }) => file))]
+    const isWorthIt = files.length > 0 && files.length <= mostFilesAgain && !files.includes(undefined)
+    if (!isWorthIt || first.stopped) return { ...resultOf(first), stopped: first.stopped }
+    process.stdout.write(`── what failed, once more and alone: ${files.join(' ')}\n`)
+    const second = await runVitest([...files, '--maxWorkers=1'])
+    const both = { ...second, passed: { ...first.passed, ...second.passed }, skipped: first.skipped }
+    return { ...resultOf(both), stopped: second.stopped, unsteady: first.failures.map(describeFailure) }
+  }
   return { name: ['vitest run', ...args].join(' '), run }
+}
+
+function runVitest(args) {
+  return withReport(async file => {
+    const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts', 'vitest-report.mjs')}`]
+    const env = { ...process.env, [reportVariable]: file }
+    const { code, stopped } = await runTool('vitest', ['run', ...reporters, ...args], env)
+    return { ...readVitestCounts(file, code), stopped }
+  })
+}
+
+/** Silence is failure: no file, no tests, or an exit code that no failure explains, each count as failed. */
+function readVitestCounts(file, code) {
+  const report = readReport(file)
+  const failures = [...(report?.failures ?? [])]
+  if (report === undefined) failures.push({ name: `vitest wrote no results (exit ${code})` })
+  else if (failures.length === 0 && report.total === 0) failures.push({ name: 'vitest found no tests' })
+  else if (failures.length === 0 && code !== 0) failures.push({ name: `vitest ended with exit ${code}, see above` })
+  return { passed: report?.passed ?? {}, skipped: report?.skipped ?? 0, failures }
+}
+
+function resultOf({ passed, skipped, failures }) {
+  const sum = Object.values(passed).reduce((total, count) => total + count, 0)
+  return { passed: sum, failed: failures.length, skipped, failures: failures.map(describeFailure) }
+}
+
+function describeFailure({ name, why = [] }) {
+  return [name, ...why].join('\n    ')
 }
 
 /** A script of ours that counts by itself. */
@@ -45,13 +84,18 @@ function script(name, fileName, ...args) {
 
 /** Silence is failure here too: no numbers, or an exit code that they do not explain. */
 function readScriptCounts(file, code) {
-  try {
-    const counts = JSON.parse(readFileSync(file, 'utf8'))
-    if (code === 0 || counts.failed > 0) return { skipped: 0, ...counts }
-  } catch {
-    // It ended before it had any.
-  }
+  const counts = readReport(file)
+  if (counts !== undefined && (code === 0 || counts.failed > 0)) return { skipped: 0, ...counts }
   return { passed: 0, failed: 1, skipped: 0, failures: [`exit ${code}, see above`] }
+}
+
+/** `undefined`: it ended before it had any. */
+function readReport(file) {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
 }
 
 async function withReport(run) {
@@ -63,6 +107,6 @@ async function withReport(run) {
   }
 }
 
-const runTool = (tool, args) => runNode(join(root, 'node_modules', '.bin', tool), args)
+const runTool = (tool, args, env) => runNode(join(root, 'node_modules', '.bin', tool), args, env)
 
-const runNode = (file, args) => runInForeground(process.execPath, [file, ...args], { cwd: root })
+const runNode = (file, args, env) => runInForeground(process.execPath, [file, ...args], { cwd: root, env })

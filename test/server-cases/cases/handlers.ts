@@ -56,7 +56,10 @@ export const handlerCases: readonly Case[] = [
       // Some frameworks cut the connection of whoever is answered twice.
       const first = await stand.post().catch(() => undefined)
       if (first !== undefined) expect(told(first)).toEqual([200, 'executed', 'first'])
-      expect(told(await stand.post())).toEqual([200, 'replayed', 'first'])
+      const second = told(await stand.post())
+      // Who is cut off hears nothing of the record's end: his retry may come before it.
+      if (first !== undefined || second[1] !== 'joined') expect(second).toEqual([200, 'replayed', 'first'])
+      else expect(second).toEqual([200, 'joined', 'first'])
       expect(stand.calls.length).toBe(1)
     },
     skip: { fetch: noResponse, hono: noResponse },
