@@ -1,5 +1,24 @@
 /** Reads one value of a flag; throws a `FlagError` that says what it takes. */
-export type Read<Value> = (text: string) => Value
+export interface Read<Value> {
+  (text: string): Value
+  /** What it takes in the configuration file. Default: any text. */
+  readonly shape?: ValueShape
+}
+
+/** What one value is in the configuration file, in the words of JSON Schema. */
+export type ValueShape =
+  | {
+      readonly type: 'string'
+      readonly pattern?: string
+      readonly enum?: readonly string[]
+      readonly minLength?: number
+    }
+  | { readonly type: 'integer'; readonly minimum: number; readonly maximum: number }
+  | { readonly type: 'boolean' }
+
+export function shaped<Value>(read: (text: string) => Value, shape: ValueShape): Read<Value> {
+  return Object.assign(read, { shape })
+}
 
 export class FlagError extends Error {}
 

@@ -1,10 +1,22 @@
 import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
-import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
-import { isToken } from 'retrysafe/internal/protocol/headers'
 import { readCertificates } from './certificates.ts'
-import type { GatewayConfig, KeylessMode, KeyReuse, StatusRange, StoreErrorPolicy, TenantMode } from './config.ts'
-import { type Flag, FlagError, type Read } from './flag.ts'
+import type { GatewayConfig, KeylessMode, KeyReuse, StoreErrorPolicy } from './config.ts'
+import type { Flag } from './flag.ts'
+import {
+  countBetween,
+  durationBetween,
+  headerName,
+  method,
+  oneOf,
+  onOrOff,
+  port,
+  secret,
+  sizeBetween,
+  statusRange,
+  tenant,
+  text,
+} from './readers.ts'
 import { combineUpstreams, readUpstream } from './upstreams.ts'
 
 /** Every flag of `retrysafe serve`, by the member of the configuration that it sets. */
@@ -164,89 +176,6 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
     read: durationBetween(0, 86_400_000, '0 to 24h'),
     fallback: '10m',
   },
-}
-
-function text(value: string): string {
-  if (value.trim() === '') throw new FlagError('it takes a value that is not empty')
-  return value.trim()
-}
-
-function secret(value: string): string {
-  if (value.length < 16) throw new FlagError('it takes at least 16 characters')
-  return value
-}
-
-function countBetween(least: number, most: number): Read<number> {
-  return value => {
-    const count = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
-    if (!(count >= least && count <= most)) throw new FlagError(`it takes a whole number from ${least} to ${most}`)
-    return count
-  }
-}
-
-function port(value: string): number {
-  return countBetween(0, 65_535)(value)
-}
-
-function durationBetween(leastMs: number, mostMs: number, range: string): Read<number> {
-  return value => {
-    const ms = parseDuration(value)
-    if (ms === undefined) throw new FlagError('it takes a duration such as 500ms, 30s, 10m, 24h or 7d')
-    if (ms < leastMs || ms > mostMs) throw new FlagError(`it takes ${range}`)
-    return ms
-  }
-}
-
-function sizeBetween(least: number, most: number, range: string): Read<number> {
-  return value => {
-    const bytes = parseSize(value)
-    if (bytes === undefined) throw new FlagError('it takes a size such as 512kb or 32mb')
-    if (bytes < least || bytes > most) throw new FlagError(`it takes ${range}`)
-    return bytes
-  }
-}
-
-function oneOf<Value extends string>(...choices: readonly Value[]): Read<Value> {
-  return value => {
-    const choice = choices.find(candidate => candidate === value)
-    if (choice === undefined) throw new FlagError(`it takes ${choices.join(' or ')}`)
-    return choice
-  }
-}
-
-/** A flag without a value says `true`. */
-function onOrOff(value: string): boolean {
-  if (value === 'on' || value === 'true') return true
-  if (value === 'off' || value === 'false') return false
-  throw new FlagError('it takes on or off')
-}
-
-function headerName(value: string): string {
-  if (!isToken(value)) throw new FlagError('it takes the name of a header')
-  return value.toLowerCase()
-}
-
-function method(value: string): string {
-  const name = value.toUpperCase()
-  if (!/^[A-Z]{1,20}$/.test(name)) throw new FlagError('it takes methods such as POST')
-  // Their answers have no body that a retry could get, or another meaning at every hop.
-  if (['HEAD', 'CONNECT', 'TRACE'].includes(name)) throw new FlagError(`${name} calls have nothing to keep`)
-  return name
-}
-
-function statusRange(value: string): StatusRange {
-  const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(value)
-  if (match === null) throw new FlagError('it takes a status such as 201 or a range such as 200-299')
-  const from = Number(match[1])
-  const to = Number(match[2] ?? match[1])
-  if (from < 200 || to < from) throw new FlagError('it takes statuses from 200 to 599, the lower one first')
-  return { from, to }
-}
-
-function tenant(value: string): TenantMode {
-  if (value === 'credential' || value === 'none') return { kind: value }
-  if (value.startsWith('header:')) return { kind: 'header', name: headerName(value.slice('header:'.length)) }
-  throw new FlagError('it takes credential, header:NAME or none')
 }
 
 /** `host` as it stands in a URL. */

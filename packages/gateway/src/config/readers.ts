@@ -1,0 +1,98 @@
+import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
+import { isToken } from 'retrysafe/internal/protocol/headers'
+import type { StatusRange, TenantMode } from './config.ts'
+import { FlagError, type Read, shaped } from './flag.ts'
+
+const durationPattern = '^(0|[0-9]{1,12}([.][0-9]{1,3})?(ms|s|m|h|d))$'
+const sizePattern = '^[0-9]{1,12}([.][0-9]{1,3})?([bB]|[kK][bB]|[mM][bB]|[gG][bB])?$'
+
+export function text(value: string): string {
+  if (value.trim() === '') throw new FlagError('it takes a value that is not empty')
+  return value.trim()
+}
+
+export const secret: Read<string> = shaped(
+  value => {
+    if (value.length < 16) throw new FlagError('it takes at least 16 characters')
+    return value
+  },
+  { type: 'string', minLength: 16 },
+)
+
+export function countBetween(least: number, most: number): Read<number> {
+  const read = (value: string): number => {
+    const count = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN
+    if (!(count >= least && count <= most)) throw new FlagError(`it takes a whole number from ${least} to ${most}`)
+    return count
+  }
+  return shaped(read, { type: 'integer', minimum: least, maximum: most })
+}
+
+export const port: Read<number> = countBetween(0, 65_535)
+
+export function durationBetween(leastMs: number, mostMs: number, range: string): Read<number> {
+  const read = (value: string): number => {
+    const ms = parseDuration(value)
+    if (ms === undefined) throw new FlagError('it takes a duration such as 500ms, 30s, 10m, 24h or 7d')
+    if (ms < leastMs || ms > mostMs) throw new FlagError(`it takes ${range}`)
+    return ms
+  }
+  return shaped(read, { type: 'string', pattern: durationPattern })
+}
+
+export function sizeBetween(least: number, most: number, range: string): Read<number> {
+  const read = (value: string): number => {
+    const bytes = parseSize(value)
+    if (bytes === undefined) throw new FlagError('it takes a size such as 512kb or 32mb')
+    if (bytes < least || bytes > most) throw new FlagError(`it takes ${range}`)
+    return bytes
+  }
+  return shaped(read, { type: 'string', pattern: sizePattern })
+}
+
+export function oneOf<Value extends string>(...choices: readonly Value[]): Read<Value> {
+  const read = (value: string): Value => {
+    const choice = choices.find(candidate => candidate === value)
+    if (choice === undefined) throw new FlagError(`it takes ${choices.join(' or ')}`)
+    return choice
+  }
+  return shaped(read, { type: 'string', enum: choices })
+}
+
+/** A flag without a value says `true`. */
+export const onOrOff: Read<boolean> = shaped(
+  value => {
+    if (value === 'on' || value === 'true') return true
+    if (value === 'off' || value === 'false') return false
+    throw new FlagError('it takes on or off')
+  },
+  { type: 'boolean' },
+)
+
+export function headerName(value: string): string {
+  if (!isToken(value)) throw new FlagError('it takes the name of a header')
+  return value.toLowerCase()
+}
+
+export function method(value: string): string {
+  const name = value.toUpperCase()
+  if (!/^[A-Z]{1,20}$/.test(name)) throw new FlagError('it takes methods such as POST')
+  // Their answers have no body that a retry could get, or another meaning at every hop.
+  if (['HEAD', 'CONNECT', 'TRACE'].includes(name)) throw new FlagError(`${name} calls have nothing to keep`)
+  return name
+}
+
+export function statusRange(value: string): StatusRange {
+  const match = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(value)
+  if (match === null) throw new FlagError('it takes a status such as 201 or a range such as 200-299')
+  const from = Number(match[1])
+  const to = Number(match[2] ?? match[1])
+  if (from < 200 || to < from) throw new FlagError('it takes statuses from 200 to 599, the lower one first')
+  return { from, to }
+}
+
+export function tenant(value: string): TenantMode {
+  if (value === 'credential' || value === 'none') return { kind: value }
+  if (value.startsWith('header:')) return { kind: 'header', name: headerName(value.slice('header:'.length)) }
+  throw new FlagError('it takes credential, header:NAME or none')
+}
