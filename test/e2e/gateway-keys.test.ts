@@ -1,6 +1,5 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Answer, ask, jsonOf, problemOf } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
 import { openStage } from '../support/stage.ts'
 
 const { sandbox, gateway } = await openStage()
@@ -98,19 +97,4 @@ describe('bad keys', () => {
     expect((await charge('a b', sandbox.url)).status).toBe(200)
     expect((await sandbox.meter.all()).runs).toBe(2)
   })
-})
-
-test('--key-header: the first of them that is there carries the key', async () => {
-  const flags = ['--key-header', 'Idempotency-Key', '--key-header', 'X-Request-Id']
-  const named = await startGateway(sandbox.url, flags)
-  onTestFinished(named.stop)
-  const send = (keys: Record<string, string>) =>
-    ask(`${named.url}/effects/charge`, { headers: { Authorization: 'Bearer sk-test', ...keys }, body: '{}' })
-
-  const first = await send({ 'X-Request-Id': 'balancer-1' })
-  expect(first.headers['retrysafe-key']).toBe('balancer-1')
-  expect((await send({ 'X-Request-Id': 'balancer-1' })).headers['retrysafe-outcome']).toBe('replayed')
-  const both = await send({ 'X-Request-Id': 'balancer-1', 'Idempotency-Key': 'client-1' })
-  expect([both.headers['retrysafe-key'], both.headers['retrysafe-outcome']]).toEqual(['client-1', 'executed'])
-  expect((await sandbox.meter.all()).runs).toBe(2)
 })

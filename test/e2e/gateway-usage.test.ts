@@ -24,6 +24,7 @@ describe('wrong usage is exit 2 and one line that names the flag and what it tak
     ['a count out of range', [...upstream, '--port', '65536'], '--port', /0 to 65535/],
     ['a choice that is none', [...upstream, '--on-crash', 'ignore'], '--on-crash', /rerun or fail/],
     ['a header name that is none', [...upstream, '--key-header', 'a:b'], '--key-header', /name of a header/],
+    ['a credential as the key', [...upstream, '--key-header', 'X-Api-Key'], '--key-header', /cannot carry a key/],
     [
       'a store that is no URL',
       [...upstream, ...ports, '--store', 'somewhere'],

@@ -6,7 +6,7 @@ import type { Flag } from './flag.ts'
 import {
   countBetween,
   durationBetween,
-  headerName,
+  keyHeader,
   method,
   oneOf,
   onOrOff,
@@ -60,7 +60,7 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
   keyHeaders: {
     flag: '--key-header <name>',
     help: 'header that carries the key; repeatable, the first one present counts',
-    read: headerName,
+    read: keyHeader,
     fallback: 'Idempotency-Key',
     repeatable: true,
   },

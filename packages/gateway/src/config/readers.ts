@@ -1,5 +1,6 @@
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
 import { isToken } from 'retrysafe/internal/protocol/headers'
+import { mayCarryKey } from 'retrysafe/internal/server/header-names'
 import type { StatusRange, TenantMode } from './config.ts'
 import { FlagError, type Read, shaped } from './flag.ts'
 
@@ -72,6 +73,13 @@ export const onOrOff: Read<boolean> = shaped(
 export function headerName(value: string): string {
   if (!isToken(value)) throw new FlagError('it takes the name of a header')
   return value.toLowerCase()
+}
+
+export function keyHeader(value: string): string {
+  const name = headerName(value)
+  if (!mayCarryKey(name))
+    throw new FlagError(`${name} cannot carry a key: it is a credential or has a meaning of its own`)
+  return name
 }
 
 export function method(value: string): string {

@@ -57,6 +57,15 @@ export function headerNameOf(rawName: string): HeaderName {
   return made
 }
 
+/**
+ * Whether keys may stand in that header. A key is kept and shown: a credential must never be one. What frames the message
+ * or means something to us is the same for many calls. @param name in any case
+ */
+export function mayCarryKey(name: string): boolean {
+  const { name: lower, hopByHop, ours, slot } = headerNameOf(name)
+  return slot === -1 && !hopByHop && !ours && lower !== 'cookie'
+}
+
 function slotOf(name: string): number {
   return (readNames as readonly string[]).indexOf(name)
 }

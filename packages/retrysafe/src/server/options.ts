@@ -5,6 +5,7 @@ import { type CallPolicy, type PolicyOptions, readPolicy, whole } from '../engin
 import { type Safe, type SafeHolder, safeIn } from '../engine/safe.ts'
 import { compileLeaveOut, type LeaveOut } from '../fingerprint/leave-out.ts'
 import { headerNames, isToken } from '../protocol/headers.ts'
+import { mayCarryKey } from './header-names.ts'
 import type { StatusRange } from './status-range.ts'
 
 /**
@@ -113,13 +114,17 @@ export function readRules<Request>(options: IdempotencyOptions<Request>): Rules<
   if (typeof name !== 'string' || name === '' || name.length > 100) throw invalid('name takes 1 to 100 characters')
   const taken = [functionPrefix, guardedPrefix].find(prefix => name.startsWith(prefix))
   if (taken !== undefined) throw invalid(`name: what begins with '${taken}' is taken, choose another`)
+  const keyHeaders = names('keyHeaders', options.keyHeaders ?? [headerNames.key]).map(each => each.toLowerCase())
+  const wrong = keyHeaders.find(each => !mayCarryKey(each))
+  if (wrong !== undefined)
+    throw invalid(`keyHeaders: ${wrong} cannot carry a key: it is a credential or has a meaning of its own`)
   return {
     safe,
     policy: readPolicy(options, safe.policy),
     tenant,
     key,
     keyless: oneOf('keyless', options.keyless ?? 'pass', ['pass', 'require']),
-    keyHeaders: names('keyHeaders', options.keyHeaders ?? [headerNames.key]).map(each => each.toLowerCase()),
+    keyHeaders,
     methods: new Set(methods),
     recordStatus: (options.recordStatus ?? [[200, 299]]).map(readRange),
     name,

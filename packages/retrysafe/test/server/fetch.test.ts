@@ -181,6 +181,17 @@ test('a name that would be a function’s is refused', async () => {
   expect(await (await open(() => new Response('ran'), { name: 'functions' })('k')).text()).toBe('ran')
 })
 
+test.each(['Authorization', 'x-api-key', 'Cookie', 'Content-Type', 'Connection', 'Retrysafe-Wait'])(
+  '%s cannot carry a key: keys are kept and shown',
+  name => {
+    const refusal = expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: `keyHeaders: ${name.toLowerCase()} cannot carry a key: it is a credential or has a meaning of its own`,
+    })
+    expect(() => open(() => new Response(), { keyHeaders: ['X-Request-Id', name] })).toThrow(refusal)
+  },
+)
+
 test('HEAD is no method to record', () => {
   expect(() => open(() => new Response(), { methods: ['POST', 'HEAD'] })).toThrow('an answer to HEAD has no body')
 })
