@@ -32,6 +32,8 @@ export const systemTools = [
     debian: 'redis-server',
     env: 'RETRYSAFE_TEST_REDIS_URL',
   },
+  // The load balancer of tests.
+  { name: 'nginx', find: () => findNginx(), debian: 'nginx' },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -72,6 +74,11 @@ export function findPgBouncer() {
 export function findRedis() {
   const folders = homebrew.map(folder => join(folder, 'bin'))
   return listOnPath('redis-server', folders).find(program => versionOf(program) >= 7)
+}
+
+/** Debian's package puts it where only root's PATH looks. */
+export function findNginx() {
+  return findOnPath('nginx', ['/usr/sbin', '/usr/local/sbin', ...homebrew.map(folder => join(folder, 'bin'))])
 }
 
 /** The folders whose names are `prefix` and, perhaps after an @, a number; the highest first. */
