@@ -4,7 +4,6 @@
  */
 export const notBuilt: { flags: readonly string[]; codes: readonly string[]; subpaths: readonly string[] } = {
   flags: [
-    '--fingerprint-window',
     '--on-disconnect',
     '--upstream-retries',
     '--max-buffered',
@@ -26,7 +25,7 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
 
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
-  '--keyless': 'pass and require, pass is the default; fingerprint and sdk-retries are missing',
+  '--keyless': 'pass is the default; sdk-retries is missing',
   'Retrysafe-Retention, Retrysafe-On-Disconnect, Retrysafe-Bypass, Retrysafe-Key-Reuse':
     'request headers, not read yet',
   'Admin API': 'GET /stats, /events and /openapi.json are missing',

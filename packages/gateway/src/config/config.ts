@@ -4,7 +4,7 @@ import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string } | { kind: 'none' }
 
 /** What happens to a request without a key. */
-export type KeylessMode = 'pass' | 'require'
+export type KeylessMode = 'pass' | 'require' | 'fingerprint'
 
 /** What a used key means with another payload: a mistake (422), or another call. */
 export type KeyReuse = 'reject' | 'fork'
@@ -48,6 +48,8 @@ export interface GatewayConfig {
   readonly retentionMs: number
   readonly leaseMs: number
   readonly keyless: KeylessMode
+  /** How long identical requests without a key are one. */
+  readonly fingerprintWindowMs: number
   readonly keyReuse: KeyReuse
   readonly waitMs: number
   readonly maxWaiters: number

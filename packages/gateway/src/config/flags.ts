@@ -93,9 +93,15 @@ export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
   },
   keyless: {
     flag: '--keyless <mode>',
-    help: 'requests without a key: pass (untouched) or require (refused)',
-    read: oneOf<KeylessMode>('pass', 'require'),
+    help: 'requests without a key: pass (untouched), fingerprint (identical ones are one) or require (refused)',
+    read: oneOf<KeylessMode>('pass', 'require', 'fingerprint'),
     fallback: 'pass',
+  },
+  fingerprintWindowMs: {
+    flag: '--fingerprint-window <duration>',
+    help: 'with --keyless fingerprint, how long an answer counts for identical requests, from its completion: 1s to 30d',
+    read: durationBetween(1_000, 2_592_000_000, '1s to 30d'),
+    fallback: '10m',
   },
   keyReuse: {
     flag: '--key-reuse <policy>',

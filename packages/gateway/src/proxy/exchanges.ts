@@ -6,7 +6,7 @@ import type { KeyNotice } from 'retrysafe/internal/server/caller'
 /** The answers that are under way. */
 export class Exchanges {
   /** Those whose request is still being taken in, with what a refusal says of their key: nothing has begun for them. */
-  readonly uploading: Map<ServerResponse, KeyNotice> = new Map()
+  readonly uploading: Map<ServerResponse, KeyNotice | undefined> = new Map()
   readonly #open = new Set<ServerResponse>()
   readonly #bySocket = new WeakMap<Socket, Set<ServerResponse>>()
   #idlers: (() => void)[] = []

@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { readBody } from 'retrysafe/internal/adapters/node/incoming'
 import { sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { storeKey } from 'retrysafe/internal/engine/identity'
-import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { Problem } from 'retrysafe/internal/protocol/problem'
 import { readCallersKey } from 'retrysafe/internal/server/credentials'
 import { readRequestHead } from 'retrysafe/internal/server/request-head'
 import { refusalOf } from './admission.ts'
+import { takeBody } from './body.ts'
 import { readTenant } from './caller.ts'
 import { isBypassed, type KeyedHead, noticeOf, passUnprotected, serveKeyed } from './keyed.ts'
+import { serveKeyless } from './keyless/keyless.ts'
 import type { ProxyParts } from './parts.ts'
 import { pass } from './pass.ts'
-import { missingTenant, refuseDraining, refuseSlow, unknownUpstream } from './refusal.ts'
+import { missingTenant, refuseDraining, unknownUpstream } from './refusal.ts'
 import type { CallRules } from './rules.ts'
 import { readTarget } from './target.ts'
 
@@ -39,8 +39,7 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   }
   if (reading.kind === 'invalid') return sendProblem(response, { code: 'KEY_INVALID', detail: `${reading.reason}.` })
   if (reading.kind === 'absent') {
-    if (rules.keyless === 'pass') return pass(route.upstream, { request, response, head, target, notice: undefined })
-    return sendProblem(response, { code: 'KEY_MISSING', detail: `Send ${config.keyHeaders[0]} (--keyless require).` })
+    return serveKeyless(parts, { request, response, head, route, rules, target, query: asked.query })
   }
   const { key } = reading
   const tenant = readTenant(engine.identity, rules.tenant, head, asked.query, parts.anonymous, request.socket)
@@ -50,35 +49,9 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   // What a forked call is named after is not here yet.
   const named = rules.keyReuse === 'reject' ? storeKey(tenant, route.upstream.name, key) : undefined
   if (named !== undefined && isBypassed(parts, named)) return passUnprotected(parts, keyed)
-  const body = await takeBody(parts, keyed)
+  const body = await takeBody(parts, keyed, noticeOf('refused', key))
   if (body === undefined) return
   await serveKeyed(parts, { ...keyed, body })
-}
-
-/** `undefined`: the client has left, or has been refused, also because of a shutdown. */
-async function takeBody(
-  { config, exchanges }: ProxyParts,
-  { request, response, head, key }: KeyedHead,
-): Promise<Buffer | undefined> {
-  exchanges.uploading.set(response, noticeOf('refused', key))
-  const { timers } = processSurroundings
-  const body = await readBody(request, response, head.contentLength, config.maxRequestBytes, timers)
-  exchanges.uploading.delete(response)
-  if (response.headersSent) return undefined
-  switch (body.kind) {
-    case 'body':
-      return body.bytes
-    case 'left':
-      return undefined
-    case 'too slow':
-      refuseSlow(response, noticeOf('refused', key))
-      return undefined
-    case 'too large': {
-      const detail = `${body.lengthBytes} bytes > ${config.maxRequestBytes} (--max-request).`
-      refuse(response, key, { code: 'BODY_TOO_LARGE', detail })
-      return undefined
-    }
-  }
 }
 
 function refuse(response: ServerResponse, key: string, problem: Problem): void {

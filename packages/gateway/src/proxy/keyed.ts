@@ -3,6 +3,7 @@ import { ResponseCaller } from 'retrysafe/internal/adapters/node/response-caller
 import type { StoreKey } from 'retrysafe/internal/engine/record'
 import type { OptionNames } from 'retrysafe/internal/engine/refusal'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
+import type { Fingerprint, FingerprintInput } from 'retrysafe/internal/fingerprint/fingerprint'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
 import type { KeyNotice } from 'retrysafe/internal/server/caller'
@@ -32,6 +33,14 @@ export interface KeyedHead extends RoutedRequest {
 /** The same, once its body is here. */
 export interface KeyedRequest extends KeyedHead {
   readonly body: Buffer
+  /** Where it has been made already. */
+  readonly canonical?: Fingerprint
+  /** Fires when nobody wants the answer any more. Default: when the client has left. */
+  readonly gone?: AbortSignal
+  /** Begins the run otherwise than by sending the request as it came. */
+  readonly dispatch?: Performance['dispatch']
+  /** Hears how it goes. */
+  readonly tell?: Performance['tell']
 }
 
 /** The way of a request whose key and body are here: its call, and then by the claim's answer. */
@@ -52,10 +61,8 @@ export async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest): Promis
 }
 
 function termsOf(parts: ProxyParts, keyed: KeyedRequest): KeyedCallTerms {
-  const { request, response, head, key, route, rules, tenant, query, body } = keyed
+  const { response, head, key, route, rules, tenant, canonical, gone } = keyed
   const { engine } = parts
-  const { mediaType, parameters, contentEncoding, counted: headers } = head
-  const method = request.method ?? 'POST'
   return {
     policy: rules,
     fingerprintKey: engine.identity.fingerprintKey,
@@ -63,10 +70,18 @@ function termsOf(parts: ProxyParts, keyed: KeyedRequest): KeyedCallTerms {
     operation: route.upstream.name,
     tenant,
     key,
-    input: { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body },
+    input: inputOf(keyed, keyed.body),
+    ...(canonical !== undefined && { canonical }),
     waitMs: waitBoundMs(head.wait, rules.waitMs),
-    gone: () => goneSignal(response),
+    gone: () => gone ?? goneSignal(response),
   }
+}
+
+/** What makes it another request when it changes. */
+export function inputOf({ request, head, route, query }: RoutedRequest, body: Buffer): FingerprintInput {
+  const { mediaType, parameters, contentEncoding, counted: headers } = head
+  const method = request.method ?? 'POST'
+  return { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body }
 }
 
 async function performKeyed(
@@ -88,12 +103,14 @@ async function performKeyed(
     recordStatus: rules.recordStatus,
     names,
     surroundings: processSurroundings,
-    dispatch(run) {
+    dispatch(run, attempt) {
+      if (keyed.dispatch !== undefined) return keyed.dispatch(run, attempt)
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
       upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
     },
     tell: turn => {
       if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()
+      keyed.tell?.(turn)
     },
   }
   const performing = rules.expiryAware

@@ -9,6 +9,7 @@ export type CallRules = Pick<
   | 'retentionMs'
   | 'leaseMs'
   | 'keyless'
+  | 'fingerprintWindowMs'
   | 'keyReuse'
   | 'waitMs'
   | 'onCrash'

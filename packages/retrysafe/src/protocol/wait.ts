@@ -18,12 +18,19 @@ export interface WaitHeaders {
 export function waitBoundMs(headers: WaitHeaders, maxWaitMs: number): number {
   const asked = parseSeconds(headers.retrysafeWait) ?? preferredSeconds(headers.prefer)
   const askedMs = asked === undefined ? maxWaitMs : asked * 1_000
-  // The SDK truncates to whole seconds, so 0 says nothing.
-  const patience = parseSeconds(headers.stainlessTimeout) || parseSeconds(headers.stainlessReadTimeout) || undefined
-  if (patience === undefined) return Math.min(askedMs, maxWaitMs)
-  const patienceMs = patience * 1_000
+  const patienceMs = patienceOf(headers)
+  if (patienceMs === undefined) return Math.min(askedMs, maxWaitMs)
   const marginMs = Math.max(Math.min(1_000, patienceMs / 4), patienceMs * 0.05)
   return Math.max(0, Math.min(askedMs, maxWaitMs, patienceMs - marginMs))
+}
+
+/**
+ * How long the client waits before it gives up, in ms, as far as it says. Whole seconds, rounded down by the SDK, so 0
+ * says nothing.
+ */
+export function patienceOf({ stainlessTimeout, stainlessReadTimeout }: WaitHeaders): number | undefined {
+  const seconds = parseSeconds(stainlessTimeout) || parseSeconds(stainlessReadTimeout)
+  return seconds ? seconds * 1_000 : undefined
 }
 
 /** `Prefer: respond-async, wait=10` (RFC 7240 §4.3). */

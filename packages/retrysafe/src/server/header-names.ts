@@ -31,6 +31,7 @@ export const readNames = [
   'prefer',
   'x-stainless-timeout',
   'x-stainless-read-timeout',
+  'x-stainless-retry-count',
 ] as const
 
 export type ReadName = (typeof readNames)[number]

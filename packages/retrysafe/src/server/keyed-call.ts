@@ -25,6 +25,8 @@ export interface KeyedCallTerms {
   readonly input: FingerprintInput
   /** The body's bytes are gone: `input.body` is canonical JSON of what a parser left. Default false. */
   readonly isParsed?: boolean
+  /** Where it has been made already: it goes with the first claim. */
+  readonly canonical?: Fingerprint
   /** Names the call together with its key: another payload is then another call. Made by `forkCall`. */
   readonly fork?: Fingerprint
   readonly waitMs: number
@@ -78,14 +80,15 @@ export class KeyedCall implements Call {
     this.waitMs = waitMs
     const { method, path } = input
     this.label = { key, operation, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
+    const canonical = terms.fork ?? terms.canonical
     this.canonicalFirst =
-      terms.fork !== undefined ||
+      canonical !== undefined ||
       (!terms.isParsed && (bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0))
     this.#fingerprintKey = fingerprintKey
     this.#canonicalBody = terms.canonicalBody
     this.#input = input
     this.#gone = terms.gone
-    this.#canonical = terms.isParsed ? this.raw : terms.fork
+    this.#canonical = terms.isParsed ? this.raw : canonical
   }
 
   readonly canonical = (signal?: AbortSignal): Fingerprint | Promise<Fingerprint> => {

@@ -25,6 +25,8 @@ export interface RequestHead {
   readonly expect: string | undefined
   readonly tenantHeader: string | undefined
   readonly wait: WaitHeaders
+  /** What an SDK says of its own retries; several lines are a list with commas. */
+  readonly retryCount: string | undefined
 }
 
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const
@@ -104,6 +106,7 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
       stainlessTimeout: read('x-stainless-timeout'),
       stainlessReadTimeout: read('x-stainless-read-timeout'),
     },
+    retryCount: read('x-stainless-retry-count'),
   }
 }
 
