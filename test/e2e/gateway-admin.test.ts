@@ -172,7 +172,8 @@ describe('who may ask', () => {
 
   test('with a token only who has it; livez and readyz are for everybody', async () => {
     const token = 'token-of-the-operator'
-    const guarded = await startGateway(sandbox.url, ['--admin-token', token])
+    // On every address of the machine: only with a token.
+    const guarded = await startGateway(sandbox.url, ['--admin-host', '0.0.0.0', '--admin-token', token])
     onTestFinished(guarded.stop)
     const url = `${guarded.admin}/api/v1/records`
     expect((await read(url)).status).toBe(401)

@@ -83,16 +83,24 @@ describe('a request that is no sound HTTP is refused, and nothing of it goes ups
     await expectNothing()
   })
 
-  test.each<[string, string, number, string, RegExp]>([
-    ['a head of 100 kB', `X: ${'x'.repeat(100_000)}`, 431, 'HEADERS_TOO_LARGE', /over 65536 bytes/],
-    ['10,000 lines', `${'a:1\r\n'.repeat(9_999)}a:1`, 431, 'HEADERS_TOO_LARGE', /^1000\d header lines > 1000\.$/],
-    ['an expectation', 'Expect: the-unexpected', 417, 'EXPECTATION_FAILED', /100-continue/],
-    ['an expectation and another', 'Expect: 100-continue, more', 417, 'EXPECTATION_FAILED', /100-continue/],
-  ])('%s', async (_, line, status, code, detail) => {
+  test.each<[string, string, number, string, string, RegExp]>([
+    ['a head of 100 kB', `X: ${'x'.repeat(100_000)}`, 431, 'HEADERS_TOO_LARGE', 'false', /over 65536 bytes/],
+    [
+      '10,000 lines',
+      `${'a:1\r\n'.repeat(9_999)}a:1`,
+      431,
+      'HEADERS_TOO_LARGE',
+      'false',
+      /^1000\d header lines > 1000\.$/,
+    ],
+    ['an expectation', 'Expect: the-unexpected', 417, 'EXPECTATION_FAILED', 'false', /100-continue/],
+    ['an expectation and another', 'Expect: 100-continue, more', 417, 'EXPECTATION_FAILED', 'false', /100-continue/],
+  ])('%s', async (_, line, status, code, again, detail) => {
     answerPlainly()
     // The key stands behind it: what is cut off a head must not be its end.
     const answer = await sayRaw(gateway.url, headOf(post, line, keyed, 'Content-Length: 0'))
     expect(refusalIn(answer)).toEqual({ status, code, detail: expect.stringMatching(detail) })
+    expect(answer).toContain(`\r\nx-should-retry: ${again}\r\n`)
     await expectNothing()
   })
 

@@ -19,7 +19,7 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--config',
     '--print-config',
   ],
-  codes: ['KEY_EXPIRED', 'QUOTA_EXCEEDED', 'STEP_CHANGED'],
+  codes: ['QUOTA_EXCEEDED', 'STEP_CHANGED'],
   subpaths: ['./batch', './consumer'],
 }
 
@@ -30,4 +30,30 @@ export const builtInPart: Readonly<Record<string, string>> = {
     'request headers, not read yet',
   'Admin API': 'GET /stats, /events and /openapi.json are missing',
   CLI: 'serve, sandbox, migrate and doctor; the other commands are missing',
+}
+
+const now = 'being built: what no other gateway does'
+const hardening = 'hardening: bounds on everything, encryption at rest, several processes'
+
+/** What brings each of those that are not built. */
+export const reasons: Readonly<Record<string, string>> = {
+  '--fingerprint-window': now,
+  '--on-disconnect': now,
+  '--upstream-retries': now,
+  '--prices': now,
+  '--observe': now,
+  '--allow-client-header': now,
+  '--config': now,
+  '--print-config': now,
+  '--max-buffered': hardening,
+  '--max-store': hardening,
+  '--tenant-quota': hardening,
+  '--workers': hardening,
+  '--encryption-key': hardening,
+  '--hash-keys': hardening,
+  QUOTA_EXCEEDED: hardening,
+  '--admin-bodies': 'the dashboard, which is what shows bodies',
+  STEP_CHANGED: 'operations with steps',
+  './batch': 'the batch runner',
+  './consumer': 'consumers of queues and webhooks, on operations with steps',
 }
