@@ -14,7 +14,10 @@ const tests = [
   .join('\n')
 
 const { serveFlags } = await import('../../packages/gateway/src/config/flags.ts')
-const builtFlags = Object.values(serveFlags).map(({ flag }) => flag.split(' ')[0] ?? '')
+const { startFlags } = await import('../../packages/gateway/src/config/start-flags.ts')
+const builtFlags = [...Object.values(serveFlags), ...Object.values(startFlags)].map(
+  ({ flag }) => flag.split(' ')[0] ?? '',
+)
 const exported = Object.keys(JSON.parse(read('packages/retrysafe/package.json')).exports)
 
 test('the page is read at all', () => {

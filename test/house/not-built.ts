@@ -16,8 +16,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--allow-client-header',
     '--encryption-key',
     '--hash-keys',
-    '--config',
-    '--print-config',
   ],
   codes: ['QUOTA_EXCEEDED', 'STEP_CHANGED'],
   subpaths: ['./batch', './consumer'],

@@ -1,16 +1,22 @@
 import type { Command } from 'commander'
+import { printConfig } from '../config/printed-config.ts'
 import { startGateway } from '../gateway.ts'
-import { addServeFlags, configOf } from './flag-options.ts'
+import { addServeFlags, isToPrint, settingsOf } from './flag-options.ts'
 import { endWithParent, ready } from './process.ts'
 
 export function addServeCommand(program: Command): void {
   const command = program
     .command('serve')
-    .description('run the gateway; each flag can also be set as RETRYSAFE_<FLAG>')
+    .description('run the gateway; each flag can also be set as RETRYSAFE_<FLAG>, and in a configuration file')
     .allowExcessArguments(false)
   addServeFlags(command)
   command.action(async () => {
-    const config = configOf(command)
+    const settings = await settingsOf(command)
+    if (isToPrint(command)) {
+      process.stdout.write(`${JSON.stringify(printConfig(settings), undefined, 2)}\n`)
+      return
+    }
+    const { config } = settings
     const gateway = await startGateway(config, message => process.stderr.write(`retrysafe: ${message}\n`))
     let stops = 0
 

@@ -1,4 +1,6 @@
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
+import type { LeaveOut } from 'retrysafe/internal/fingerprint/leave-out'
+import type { PathPattern } from './path-pattern.ts'
 
 /** Whose key is it: told by the credential, by a header that a trusted proxy sets, or everybody's. */
 export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string } | { kind: 'none' }
@@ -66,6 +68,35 @@ export interface GatewayConfig {
   readonly adminPort: number
   readonly adminToken: string | undefined
   readonly drainMs: number
+  /** Of any two whose patterns overlap, one covers the other. Default: none. */
+  readonly routes?: readonly RouteConfig[]
+}
+
+/** What a flag sets. */
+export type SettableMember = Exclude<keyof GatewayConfig, 'routes'>
+
+/** The members that a route may have a word of its own for. */
+export type RoutedMember =
+  | 'tenant'
+  | 'methods'
+  | 'recordStatus'
+  | 'retentionMs'
+  | 'keyless'
+  | 'fingerprintWindowMs'
+  | 'keyReuse'
+  | 'waitMs'
+  | 'onCrash'
+  | 'maxAttempts'
+  | 'expiryAware'
+
+/** What holds for the paths of one pattern instead of what holds elsewhere. */
+export interface RouteConfig {
+  readonly pattern: PathPattern
+  readonly rules: Partial<Pick<GatewayConfig, RoutedMember>>
+  /** Members of JSON bodies that make no other request. */
+  readonly leaveOut?: LeaveOut
+  /** As it stands in the file. */
+  readonly written: Readonly<Record<string, unknown>>
 }
 
 /** Only this machine can reach it. */

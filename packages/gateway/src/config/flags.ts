@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import { readCertificates } from './certificates.ts'
-import type { GatewayConfig, KeylessMode, KeyReuse, StoreErrorPolicy } from './config.ts'
+import type { KeylessMode, KeyReuse, SettableMember, StoreErrorPolicy } from './config.ts'
 import type { Flag } from './flag.ts'
 import {
   countBetween,
@@ -20,7 +20,7 @@ import {
 import { combineUpstreams, readUpstream } from './upstreams.ts'
 
 /** Every flag of `retrysafe serve`, by the member of the configuration that it sets. */
-export const serveFlags: { readonly [Member in keyof GatewayConfig]: Flag } = {
+export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
   host: { flag: '--host <host>', help: 'address of the proxy listener', read: text, fallback: '127.0.0.1' },
   port: { flag: '--port <port>', help: 'port of the proxy listener; 0 picks one', read: port, fallback: '8787' },
   upstreams: {

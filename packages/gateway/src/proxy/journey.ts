@@ -12,7 +12,6 @@ import { serveKeyless } from './keyless/keyless.ts'
 import type { ProxyParts } from './parts.ts'
 import { pass } from './pass.ts'
 import { missingTenant, refuseDraining, unknownUpstream } from './refusal.ts'
-import type { CallRules } from './rules.ts'
 import { readTarget } from './target.ts'
 
 /** The way of a request: target, upstream, head, key, tenant, body, fingerprint, claim, and then by the claim's answer. */
@@ -21,14 +20,14 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const url = request.url ?? ''
   const asked = readTarget(url)
   if (asked.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: asked.reason })
-  const tenantHeader = config.tenant.kind === 'header' ? config.tenant.name : undefined
+  const rules = parts.rules.find(asked.path)
+  const tenantHeader = rules.tenant.kind === 'header' ? rules.tenant.name : undefined
   const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
   const refusal = refusalOf(request, head)
   if (refusal !== undefined) return sendProblem(response, refusal)
   const route = parts.upstreams.find(asked.path)
   if (route === undefined) return sendProblem(response, unknownUpstream(parts.upstreams.prefixes))
   const target = route.path + url.slice(asked.path.length)
-  const rules: CallRules = config
   const reading = readCallersKey(head, config.keyHeaders)
   if (parts.isDraining()) {
     return refuseDraining(response, reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined)

@@ -78,10 +78,11 @@ function termsOf(parts: ProxyParts, keyed: KeyedRequest): KeyedCallTerms {
 }
 
 /** What makes it another request when it changes. */
-export function inputOf({ request, head, route, query }: RoutedRequest, body: Buffer): FingerprintInput {
+export function inputOf({ request, head, route, rules, query }: RoutedRequest, body: Buffer): FingerprintInput {
   const { mediaType, parameters, contentEncoding, counted: headers } = head
   const method = request.method ?? 'POST'
-  return { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body }
+  const counted = { method, path: route.path, query, headers, mediaType, parameters, contentEncoding, body }
+  return rules.leaveOut === undefined ? counted : { ...counted, leaveOut: rules.leaveOut }
 }
 
 async function performKeyed(

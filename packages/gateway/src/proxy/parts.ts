@@ -5,13 +5,14 @@ import type { GatewayConfig } from '../config/config.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
 import type { KeyReuses } from './key-reuses.ts'
-import type { CallRules } from './rules.ts'
+import type { CallRules, RuleTable } from './rules.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Route, Upstreams } from './upstreams.ts'
 
 /** What the answering of every request goes by. */
 export interface ProxyParts {
   readonly config: GatewayConfig
+  readonly rules: RuleTable
   readonly engine: Engine
   readonly storeWatch: StoreWatch
   readonly upstreams: Upstreams

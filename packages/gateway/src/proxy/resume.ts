@@ -24,13 +24,12 @@ export async function resume(
   const { config, engine } = parts
   const asked = readTarget(request.url ?? '')
   if (asked.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: asked.reason }, refused)
-  const tenantHeader = config.tenant.kind === 'header' ? config.tenant.name : undefined
-  const head = readRequestHead(request.rawHeaders, { keys: [], tenant: tenantHeader })
+  const head = readRequestHead(request.rawHeaders, { keys: [], tenant: undefined })
   const refusal = refusalOf(request, head)
   if (refusal !== undefined) return sendProblem(response, refusal, refused)
   if (parts.isDraining()) return refuseDraining(response, refused)
   const { query } = asked
-  const tenant = readTenant(engine.identity, config.tenant, head, query, parts.anonymous, request.socket)
+  const tenant = tenantOf(parts, request, query, id)
   if (tenant === undefined)
     return sendProblem(response, { code: 'TENANT_MISSING', detail: missingTenant(config.tenant) }, refused)
   const caller = new ResponseCaller(response)
@@ -40,4 +39,23 @@ export async function resume(
     else parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
     refuseError(response, error, refused)
   })
+}
+
+/**
+ * A stream's path is not its route's: of all ways to name a tenant, the one whose tenant the id was made for. Where it is
+ * for none of them, any will do: the id is refused. `undefined`: the request names no tenant in any way.
+ */
+function tenantOf(
+  { engine, rules, anonymous }: ProxyParts,
+  request: IncomingMessage,
+  query: string,
+  id: string,
+): string | undefined {
+  const { identity } = engine
+  const tenants = rules.tenants.flatMap(mode => {
+    const tenantHeader = mode.kind === 'header' ? mode.name : undefined
+    const head = readRequestHead(request.rawHeaders, { keys: [], tenant: tenantHeader })
+    return readTenant(identity, mode, head, query, anonymous, request.socket) ?? []
+  })
+  return tenants.find(tenant => identity.streamIds.read(tenant, id) !== undefined) ?? tenants[0]
 }

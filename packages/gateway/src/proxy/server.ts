@@ -10,6 +10,7 @@ import { KeyReuses } from './key-reuses.ts'
 import type { ProxyParts } from './parts.ts'
 import { refuseDraining, refuseError, refuseSlow } from './refusal.ts'
 import { resume } from './resume.ts'
+import { openRules } from './rules.ts'
 
 const maxHeaderBytes = 65_536
 /** Longer than the clients' and load balancers' own, so that they close idle connections, not we under their feet. */
@@ -28,13 +29,14 @@ export interface ProxyListener {
   idle(): Promise<void>
 }
 
-export function createProxy(parts: Omit<ProxyParts, 'isDraining' | 'exchanges' | 'reuses'>): ProxyListener {
+export function createProxy(parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses'>): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
   /** Connections that end with the answer that is under way. */
   const ending = new WeakSet<Socket>()
   const reuses = new KeyReuses(processSurroundings.clock, parts.log)
-  const proxyParts: ProxyParts = { ...parts, exchanges, reuses, isDraining: () => draining }
+  const rules = openRules(parts.config)
+  const proxyParts: ProxyParts = { ...parts, rules, exchanges, reuses, isDraining: () => draining }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request

@@ -55,8 +55,8 @@ export class KeyedCall implements Call {
   readonly waitMs: number
   readonly label: RecordLabel
   /**
-   * A boundary is new at every retry, and a compressor may put a time into its head: then raw forms never agree. A forked
-   * call has it anyway.
+   * A boundary is new at every retry, a compressor may put a time into its head, and so may who leaves members out: then
+   * raw forms never agree. A forked call has it anyway.
    */
   readonly canonicalFirst: boolean
   /** Set once a run has lost its record: it joins whoever has it, and runs no second time. */
@@ -81,9 +81,7 @@ export class KeyedCall implements Call {
     const { method, path } = input
     this.label = { key, operation, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
     const canonical = terms.fork ?? terms.canonical
-    this.canonicalFirst =
-      canonical !== undefined ||
-      (!terms.isParsed && (bodyForm(input.mediaType) === 'multipart' || codingsOf(input.contentEncoding).length > 0))
+    this.canonicalFirst = canonical !== undefined || (!terms.isParsed && isNewEachTime(input))
     this.#fingerprintKey = fingerprintKey
     this.#canonicalBody = terms.canonicalBody
     this.#input = input
@@ -116,4 +114,9 @@ export class KeyedCall implements Call {
     this.#comparedAs = body.kind === 'as sent' ? body.reason : undefined
     return canonicalFingerprint(this.#fingerprintKey, this.#input, body)
   }
+}
+
+function isNewEachTime({ mediaType, contentEncoding, leaveOut }: FingerprintInput): boolean {
+  const form = bodyForm(mediaType)
+  return form === 'multipart' || (form === 'json' && leaveOut !== undefined) || codingsOf(contentEncoding).length > 0
 }
