@@ -9,6 +9,9 @@ import { isRedisUrl } from 'retrysafe/internal/stores/redis/store-url'
 import { createAdmin } from './admin/server.ts'
 import { type GatewayConfig, isLoopback } from './config/config.ts'
 import { urlHost } from './config/flags.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { Prices } from './ledger/prices.ts'
+import { reportLedger, reportPrices } from './ledger/report.ts'
 import { CanonicalBodies } from './proxy/canonical-bodies.ts'
 import { createProxy } from './proxy/server.ts'
 import { StoreWatch } from './proxy/store-watch.ts'
@@ -50,12 +53,16 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   const canonicalBodies = new CanonicalBodies({ log })
   let draining = false
   const anonymous = isLoopback(config.host)
-  const proxy = createProxy({ config, engine, storeWatch, upstreams, canonicalBodies, log, anonymous })
+  // On the bare store: what it is asked for here no request waits for.
+  const ledger = new Ledger(store, processSurroundings)
+  const prices = new Prices(config.prices)
+  const proxy = createProxy({ config, engine, storeWatch, upstreams, canonicalBodies, ledger, log, anonymous })
   const admin = createAdmin({
     engine,
     host: config.adminHost,
     token: config.adminToken,
     unreadyReason: () => (draining ? 'draining' : storeWatch.unreadyReason),
+    stats: async () => ({ prices: reportPrices(prices), ledger: reportLedger(await ledger.read(), prices) }),
   })
 
   async function close(): Promise<void> {
@@ -67,6 +74,7 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
     }
     await upstreams.close()
     await canonicalBodies.close()
+    await ledger.close()
     await engine.close()
   }
 

@@ -4,6 +4,7 @@ import type { Engine } from 'retrysafe/internal/engine/engine'
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
 import { isProblemCode, problemKinds } from 'retrysafe/internal/protocol/problem'
 import { isLoopback } from '../config/config.ts'
+import type { Stats } from '../ledger/stats.ts'
 import { AdminError, readJson, sendJson } from './exchange.ts'
 import { listRecords, purgeRecord, resolveRecord, showRecord, unknownRecords } from './records.ts'
 
@@ -13,6 +14,8 @@ export interface AdminOptions {
   readonly token: string | undefined
   /** Why it should get no requests; `undefined`: it is ready. */
   readonly unreadyReason: () => string | undefined
+  /** What calls have cost and saved. Rejects as the store does. */
+  readonly stats: () => Promise<Stats>
 }
 
 /** The admin listener: what is kept, and what an operator may do about it. Shows no credential and no body. */
@@ -46,6 +49,8 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
       return sendJson(response, 200, await listRecords(store, url.searchParams))
     case 'GET unknown':
       return sendJson(response, 200, await unknownRecords(store, url.searchParams))
+    case 'GET stats':
+      return sendJson(response, 200, await options.stats())
     case 'GET records/ID':
       return sendJson(response, 200, await showRecord(store, id ?? ''))
     case 'DELETE records/ID':
@@ -82,7 +87,7 @@ function isToken(authorization: string | undefined, token: string): boolean {
 function notFound(): AdminError {
   return new AdminError(
     404,
-    'here are GET /api/v1/records, GET /api/v1/unknown, GET and DELETE /api/v1/records/{id}, POST /api/v1/records/{id}/resolve, /livez, /readyz',
+    'here are GET /api/v1/records, GET /api/v1/unknown, GET /api/v1/stats, GET and DELETE /api/v1/records/{id}, POST /api/v1/records/{id}/resolve, /livez, /readyz',
   )
 }
 

@@ -9,6 +9,7 @@ const commands: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ['serve', async () => (await import('./serve.ts')).addServeCommand],
   ['sandbox', async () => (await import('./sandbox.ts')).addSandboxCommand],
   ['migrate', async () => (await import('./migrate.ts')).addMigrateCommand],
+  ['stats', async () => (await import('./stats.ts')).addStatsCommand],
   ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
 ])
 

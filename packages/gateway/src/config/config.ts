@@ -1,5 +1,6 @@
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import type { LeaveOut } from 'retrysafe/internal/fingerprint/leave-out'
+import type { PriceList } from '../ledger/prices.ts'
 import type { PathPattern } from './path-pattern.ts'
 
 /** Whose key is it: told by the credential, by a header that a trusted proxy sets, or everybody's. */
@@ -64,6 +65,8 @@ export interface GatewayConfig {
   readonly upstreamTimeoutMs: number
   readonly maxRequestBytes: number
   readonly maxResultBytes: number
+  /** The operator's own; they beat the shipped ones. */
+  readonly prices: PriceList | undefined
   readonly adminHost: string
   readonly adminPort: number
   readonly adminToken: string | undefined

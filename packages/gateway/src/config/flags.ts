@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
+import { readPriceFile } from '../ledger/prices.ts'
 import { readCertificates } from './certificates.ts'
 import type { KeylessMode, KeyReuse, SettableMember, StoreErrorPolicy } from './config.ts'
 import type { Flag } from './flag.ts'
@@ -162,6 +163,12 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
     help: 'body of an answer that is kept, at most; a larger one goes to its caller only',
     read: sizeBetween(1, 1_073_741_824, '1b to 1gb'),
     fallback: '64mb',
+  },
+  prices: {
+    flag: '--prices <file>',
+    help: 'JSON with prices of your own, by model; they beat the shipped ones (see docs/observe.md)',
+    read: readPriceFile,
+    isPath: true,
   },
   adminHost: { flag: '--admin-host <host>', help: 'address of the admin listener', read: text, fallback: '127.0.0.1' },
   adminPort: {

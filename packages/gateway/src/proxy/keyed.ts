@@ -94,13 +94,22 @@ async function performKeyed(
   const { engine } = parts
   const { request, response, head, key, route, rules, tenant, target, body } = keyed
   const { upstream } = route
+  const path = upstream.basePath + route.path
+  const count = parts.ledger.open({
+    key: call.key,
+    tenant,
+    upstream: upstream.name,
+    path: route.path,
+    upstreamPath: path,
+    body,
+  })
   const performance: Performance = {
     engine,
     call,
     tenant,
     caller: new ResponseCaller(response),
     notice: outcome => noticeOf(outcome, key),
-    path: upstream.basePath + route.path,
+    path,
     recordStatus: rules.recordStatus,
     names,
     surroundings: processSurroundings,
@@ -110,6 +119,7 @@ async function performKeyed(
       upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
     },
     tell: turn => {
+      count(turn)
       if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()
       keyed.tell?.(turn)
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Engine } from 'retrysafe/internal/engine/engine'
 import type { RequestHead } from 'retrysafe/internal/server/request-head'
 import type { GatewayConfig } from '../config/config.ts'
+import type { Ledger } from '../ledger/ledger.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { Exchanges } from './exchanges.ts'
 import type { KeyReuses } from './key-reuses.ts'
@@ -21,6 +22,7 @@ export interface ProxyParts {
   readonly anonymous: boolean
   readonly exchanges: Exchanges
   readonly reuses: KeyReuses
+  readonly ledger: Ledger
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { defaultUpstream, type GatewayConfig, isLoopback } from '../../src/config/config.ts'
 import { type Flag, fallbackOf } from '../../src/config/flag.ts'
 import { serveFlags } from '../../src/config/flags.ts'
+import { Ledger } from '../../src/ledger/ledger.ts'
 import { CanonicalBodies } from '../../src/proxy/canonical-bodies.ts'
 import { createProxy, type ProxyListener } from '../../src/proxy/server.ts'
 import { StoreWatch } from '../../src/proxy/store-watch.ts'
@@ -50,6 +51,7 @@ async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Pro
     storeWatch,
     upstreams,
     canonicalBodies: new CanonicalBodies({ log: () => {} }),
+    ledger: new Ledger(engine.store, processSurroundings),
     anonymous: isLoopback(config.host),
     log: () => {},
   })

@@ -1,13 +1,26 @@
+import type { Report } from '../providers/usage.ts'
 import type { ErrorCode } from './errors.ts'
 import type { CallEvent } from './events.ts'
+import type { AttemptEnd } from './record.ts'
+import type { Replay } from './replay.ts'
 import type { Safe } from './safe.ts'
 
-/** A turn that the answering of one call takes. */
+/** A turn that the answering of one call takes. A `fence` names the generation of the outcome. */
 export type Turn =
   | { kind: 'begun'; attempt: number }
-  | { kind: 'executed'; attempt: number; recorded: boolean }
-  | { kind: 'replayed'; ageMs: number; joined: boolean }
+  /** `end`: how it ended that is not recorded; absent, somebody else took the record. `report`: of an answer that was judged. */
+  | {
+      kind: 'executed'
+      attempt: number
+      recorded: boolean
+      fence?: number
+      end?: AttemptEnd | undefined
+      report?: Report | undefined
+    }
+  | { kind: 'replayed'; ageMs: number; joined: boolean; replay?: Replay }
   | { kind: 'joined' }
+  /** The answer that was joined is over, or its reader is gone. */
+  | { kind: 'followed'; fence: number }
   | { kind: 'refused'; code: ErrorCode }
 
 /** Whose turn it is. */
@@ -44,6 +57,8 @@ function eventOf(turn: Turn): EventPart | undefined {
       return turn.joined ? { type: 'joined' } : { type: 'replayed', ageMs: turn.ageMs }
     case 'joined':
       return { type: 'joined' }
+    case 'followed':
+      return undefined
     case 'refused':
       return turn.code === 'OUTCOME_UNKNOWN' ? { type: 'unknown' } : { type: 'refused', code: turn.code }
   }

@@ -11,6 +11,7 @@ import type { Caller, KeyNotice } from './caller.ts'
 import type { KeyedCall } from './keyed-call.ts'
 import { mediaTypeOf } from './request-head.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
+import type { RunEnding } from './run-end.ts'
 import type { StatusRange } from './status-range.ts'
 
 /** A keyed request that is about to be answered. */
@@ -55,15 +56,12 @@ export async function perform(performance: Performance): Promise<void> {
         break
       }
       case 'replay':
-        tell?.({ kind: 'replayed', ageMs: entry.replay.ageMs, joined: entry.joined })
+        tell?.({ kind: 'replayed', ageMs: entry.replay.ageMs, joined: entry.joined, replay: entry.replay })
         return caller.replay(entry.replay, replayNotice(performance, entry.replay, entry.joined))
       case 'follow':
         tell?.({ kind: 'joined' })
-        return caller.live(
-          entry.follower,
-          entry.follower.head.headers,
-          streamNotice(performance, 'joined', entry.fence),
-        )
+        await caller.live(entry.follower, entry.follower.head.headers, streamNotice(performance, 'joined', entry.fence))
+        return tell?.({ kind: 'followed', fence: entry.fence })
       case 'refused':
         tell?.({ kind: 'refused', code: entry.refusal.code })
         return caller.problem(problemOf(entry.refusal, call.comparedAs, names), notice('refused'))
@@ -88,7 +86,8 @@ async function runOnce(
   if (begun === 'lost') return { kind: 'not begun' }
   const executed = notice('executed')
   const { number } = attempt
-  const ended = tell && ((recorded: boolean) => tell({ kind: 'executed', attempt: number, recorded }))
+  const { fence } = attempt.token
+  const ended = tell && ((ending: RunEnding) => tell({ kind: 'executed', attempt: number, fence, ...ending }))
   const terms = { attempt, caller, notice: executed, path, recordStatus, surroundings }
   const run = new Run(ended === undefined ? terms : { ...terms, ended })
   tell?.({ kind: 'begun', attempt: number })

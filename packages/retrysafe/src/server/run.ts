@@ -13,6 +13,7 @@ import type { AnswerWatcher, Verdict } from '../providers/watcher.ts'
 import type { AnswerHead } from './answer-head.ts'
 import type { Caller, KeyNotice, Relaying } from './caller.ts'
 import type { Failure } from './failure.ts'
+import { endInPart, endOfWhole, type RunEnding } from './run-end.ts'
 import { isIn, type StatusRange } from './status-range.ts'
 
 /** A plain answer up to this length waits whole until it is recorded; a longer one is delivered as it comes. */
@@ -33,7 +34,7 @@ export interface RunTerms {
   readonly recordStatus: readonly StatusRange[]
   readonly surroundings: Surroundings
   /** Called when nothing more will come of it. */
-  readonly ended?: (recorded: boolean) => void
+  readonly ended?: (ending: RunEnding) => void
 }
 
 /** Where an answer comes from. */
@@ -67,7 +68,6 @@ type Phase =
   | { kind: 'hiding'; head: AnswerHead }
   | { kind: 'over' }
 type RecordingPhase = Extract<Phase, { kind: 'recording' }>
-type RelayingPhase = Extract<Phase, { kind: 'relaying' }>
 
 /**
  * Takes in one attempt's answer, whoever listens: records it or hands it on, and ends the attempt by the table of ends.
@@ -83,6 +83,8 @@ export class Run {
   #source: Source = nothing
   #lingering = false
   #isRecorded = false
+  #end: AttemptEnd | undefined
+  #watcher: AnswerWatcher | undefined
 
   constructor(terms: RunTerms) {
     this.#terms = terms
@@ -141,15 +143,18 @@ export class Run {
       this.#tellResult({ kind: 'served' })
     })
     const { ended } = this.#terms
-    if (ended !== undefined) void finished.then(() => ended(this.#isRecorded))
+    if (ended === undefined) return
+    void finished.then(() => ended({ recorded: this.#isRecorded, end: this.#end, report: this.#watcher?.report }))
   }
 
   #beginRecording(head: AnswerHead): void {
     const { attempt, path, surroundings } = this.#terms
     const outcome: HttpHead = { kind: 'http', status: head.status, headers: head.replayable }
     const kind = { path, mediaType: head.mediaType }
-    const phase: RecordingPhase = { kind: 'recording', head, outcome, watcher: selectWatcher(kind), live: false }
+    const watcher = selectWatcher(kind)
+    const phase: RecordingPhase = { kind: 'recording', head, outcome, watcher, live: false }
     this.#phase = phase
+    this.#watcher = watcher
     const { contentLength } = head
     attempt.recording.open(outcome)
     if (contentLength === undefined ? isStream(kind) : contentLength > plainBytes) this.#goLive(phase)
@@ -204,7 +209,10 @@ export class Run {
       case 'recording':
         return this.#finishRecording(phase, failure)
       case 'relaying':
-        await this.#release(failure === undefined ? this.#endOf(phase) : endInPart(failure), phase.head)
+        await this.#release(
+          failure === undefined ? endOfWhole(phase, this.#terms.recordStatus) : endInPart(failure),
+          phase.head,
+        )
         return failure === undefined ? phase.relay.end() : phase.relay.cut()
       case 'hiding':
         await this.#release('broken', phase.head)
@@ -259,6 +267,7 @@ export class Run {
 
   async #release(end: AttemptEnd, head?: AnswerHead, whole = false): Promise<void> {
     const { attempt, surroundings } = this.#terms
+    this.#end = end
     const asked = head === undefined ? undefined : parseRetryAfter(head.retryAfter, surroundings.clock.wallMs())
     const rest = end === 'free' || end === 'cancelled' ? 0 : cooldownMs(asked, surroundings.random)
     await within(attempt.release(end, { cooldownMs: rest, whole }), surroundings.timers, releaseWaitMs)
@@ -274,20 +283,6 @@ export class Run {
     this.#terms.caller.problem(problem, this.#terms.notice)
     this.#tellResult({ kind: 'served' })
   }
-
-  /** The table of ends, for whole answers that are not recorded. A success that nobody can read is no reported failure. */
-  #endOf({ head, isJudgeable }: RelayingPhase): AttemptEnd {
-    const { status, endsByClose } = head
-    if (endsByClose || isUnanswered(status)) return 'broken'
-    if (isIn(this.#terms.recordStatus, status) && !isJudgeable) return 'broken'
-    const worthRetrying = status === 408 || status === 409 || status === 425 || status === 429
-    return status >= 400 && status < 500 && !worthRetrying ? 'free' : 'failed'
-  }
-}
-
-/** Of an answer that had begun. */
-function endInPart(failure: Failure | undefined): AttemptEnd {
-  return failure?.end === 'failed' ? 'failed' : 'broken'
 }
 
 const nothing: Source = { resume: () => {}, stop: () => {} }

@@ -1,0 +1,138 @@
+import type { Surroundings } from 'retrysafe/internal/engine/clock'
+import { followStored, readLogHead } from 'retrysafe/internal/engine/follower'
+import type { HttpHead } from 'retrysafe/internal/engine/outcome'
+import type { StoreKey } from 'retrysafe/internal/engine/record'
+import type { Replay } from 'retrysafe/internal/engine/replay'
+import type { Store } from 'retrysafe/internal/engine/store'
+import { selectWatcher } from 'retrysafe/internal/providers/select'
+import type { Report } from 'retrysafe/internal/providers/usage'
+import type { AnswerWatcher } from 'retrysafe/internal/providers/watcher'
+import { mediaTypeOf } from 'retrysafe/internal/server/request-head'
+
+/** Outcomes whose usage is remembered, about 300 bytes each. */
+const maxRemembered = 10_000
+/** Outcomes whose usage is still to be read, with 64 KiB of each at most, and who waits for it. */
+const maxToRead = 256
+const maxWaiting = 10_000
+/** A larger answer is not read for its usage alone. */
+const maxReadBytes = 8_388_608
+
+/** One outcome of the store. */
+export interface OutcomeId {
+  readonly key: StoreKey
+  readonly fence: number
+  /** Of the request as its upstream sees it. */
+  readonly path: string
+  /** What of it is here already. */
+  readonly replay?: Partial<Pick<Replay, 'head' | 'body'>>
+}
+
+/** `undefined`: nobody knows. */
+export type TakeReport = (report: Report | undefined) => void
+
+interface Reading {
+  readonly outcome: OutcomeId
+  readonly takers: TakeReport[]
+}
+
+/**
+ * What recorded answers said of their runs. Remembered from the run that this process made; of others the store is
+ * asked, once, one after the other, and never on the way of a request: a replay costs a look into a map.
+ */
+export class RecordedUsage {
+  readonly #store: Pick<Store, 'read' | 'subscribe'>
+  readonly #surroundings: Surroundings
+  /** The one that was remembered first stands first. */
+  readonly #reports = new Map<string, Report | undefined>()
+  readonly #readings = new Map<string, Reading>()
+  #waiting = 0
+  #isReading: Promise<void> | undefined
+
+  constructor(store: Pick<Store, 'read' | 'subscribe'>, surroundings: Surroundings) {
+    this.#store = store
+    this.#surroundings = surroundings
+  }
+
+  remember({ key, fence }: OutcomeId, report: Report | undefined): void {
+    const id = `${key}${fence}`
+    this.#reports.delete(id)
+    this.#reports.set(id, report)
+    if (this.#reports.size <= maxRemembered) return
+    for (const oldest of this.#reports.keys()) return void this.#reports.delete(oldest)
+  }
+
+  /** `undefined`: it is not remembered. */
+  remembered({ key, fence }: OutcomeId): { report: Report | undefined } | undefined {
+    const id = `${key}${fence}`
+    const report = this.#reports.get(id)
+    return report !== undefined || this.#reports.has(id) ? { report } : undefined
+  }
+
+  /** Calls `take` once, when the outcome has been read. */
+  read(outcome: OutcomeId, take: TakeReport): void {
+    const id = `${outcome.key}${outcome.fence}`
+    const reading = this.#readings.get(id)
+    if (this.#waiting >= maxWaiting || (reading === undefined && this.#readings.size >= maxToRead)) {
+      return take(undefined)
+    }
+    this.#waiting++
+    if (reading !== undefined) return void reading.takers.push(take)
+    this.#readings.set(id, { outcome, takers: [take] })
+    this.#isReading ??= this.#readAll().finally(() => {
+      this.#isReading = undefined
+    })
+  }
+
+  /** Resolves when nobody waits for a report any more. */
+  async idle(): Promise<void> {
+    while (this.#isReading !== undefined) await this.#isReading
+  }
+
+  async #readAll(): Promise<void> {
+    // The request that asks goes first.
+    await new Promise<void>(resolve => this.#surroundings.timers.after(0, resolve))
+    for (;;) {
+      const next = this.#readings.entries().next()
+      if (next.done) return
+      const [id, { outcome, takers }] = next.value
+      const report = await this.#readReport(outcome).catch(() => undefined)
+      this.#readings.delete(id)
+      this.#waiting -= takers.length
+      this.remember(outcome, report)
+      for (const take of takers) take(report)
+    }
+  }
+
+  async #readReport({ key, fence, path, replay }: OutcomeId): Promise<Report | undefined> {
+    if (replay?.head !== undefined && replay.body?.kind === 'whole') {
+      const watcher = watcherOf(path, replay.head)
+      watcher.write(replay.body.bytes)
+      watcher.end(true)
+      return watcher.report
+    }
+    const log = { store: this.#store as Store, key, fence, surroundings: this.#surroundings }
+    const begin = await readLogHead(log)
+    if (begin.kind !== 'head' || begin.head.kind !== 'http') return undefined
+    const { head, lengthBytes } = begin
+    if (lengthBytes === undefined || lengthBytes > maxReadBytes) return undefined
+    const watcher = watcherOf(path, head)
+    const follower = followStored(log, { ...begin, head, lengthBytes })
+    try {
+      for (;;) {
+        const step = await follower.next()
+        if (step.kind === 'broken') return undefined
+        if (step.kind === 'end') break
+        watcher.write(step.bytes)
+      }
+    } finally {
+      follower.close()
+    }
+    watcher.end(true)
+    return watcher.report
+  }
+}
+
+function watcherOf(path: string, { headers }: HttpHead): AnswerWatcher {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return selectWatcher({ path, mediaType: at === -1 ? '' : mediaTypeOf(headers[at + 1]) })
+}
