@@ -4,7 +4,6 @@
  */
 export const notBuilt: { flags: readonly string[]; codes: readonly string[]; subpaths: readonly string[] } = {
   flags: [
-    '--on-disconnect',
     '--upstream-retries',
     '--max-buffered',
     '--max-store',

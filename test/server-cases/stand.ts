@@ -32,7 +32,7 @@ export interface Stand {
   post(ask?: Ask): Promise<Answer>
   /** Up to the head of the answer. */
   begin(ask?: Ask): Promise<IncomingMessage>
-  /** Connections of clients that are over. */
+  /** Connections of clients that are over; of the gateway, as its upstream's client. */
   closedConnections(): number
 }
 
@@ -62,7 +62,7 @@ export async function openStand(build: BuildServer, terms: StandTerms): Promise<
   if (adapter === 'gateway' && isGuarded) {
     const gateway = await openGateway(setting, keeping.gatewayUrl, safeOptions.maxResultBytes)
     onFinished(() => gateway.close())
-    return standAt(gateway.url, terms.key, calls, () => 0)
+    return standAt(gateway.url, terms.key, calls, gateway.closed)
   }
   const safe = isGuarded ? createRetrysafe({ store: borrowed(keeping.store), ...safeOptions }) : undefined
   const built = await build({ ...setting, safe })

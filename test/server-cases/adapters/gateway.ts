@@ -5,6 +5,7 @@ import { defaultUpstream, type GatewayConfig } from '../../../packages/gateway/s
 import { type Flag, fallbackOf } from '../../../packages/gateway/src/config/flag.ts'
 import { serveFlags } from '../../../packages/gateway/src/config/flags.ts'
 import { startGateway } from '../../../packages/gateway/src/gateway.ts'
+import { readOnDisconnect } from '../../../packages/retrysafe/src/engine/policy.ts'
 import type { Options, Setting } from './adapter.ts'
 import { buildNode } from './node.ts'
 
@@ -13,8 +14,10 @@ export async function openGateway(
   setting: Omit<Setting, 'safe'>,
   store: string,
   maxResultBytes: number | undefined,
-): Promise<{ url: string; close(): Promise<void> }> {
+): Promise<{ url: string; closed(): number; close(): Promise<void> }> {
+  let closed = 0
   const upstream = createServer(buildNode({ ...setting, safe: undefined }).listener).listen(0, '127.0.0.1')
+  upstream.on('connection', socket => socket.once('close', () => closed++))
   await once(upstream, 'listening')
   const { port } = upstream.address() as AddressInfo
   const target = { name: defaultUpstream, origin: `http://127.0.0.1:${port}`, basePath: '' }
@@ -30,6 +33,7 @@ export async function openGateway(
   const gateway = await startGateway(config, () => {})
   return {
     url: gateway.url,
+    closed: () => closed,
     async close() {
       await gateway.close()
       upstream.close()
@@ -46,10 +50,11 @@ const defaults = Object.fromEntries(
 function flagsOf(options: Options): Partial<GatewayConfig> {
   const { tenant, key, onDisconnect, leaveOut, ...rest } = options
   if (key !== undefined || typeof tenant === 'function') throw new Error('a gateway calls no functions')
-  if (onDisconnect !== undefined || leaveOut !== undefined) throw new Error('the gateway does not have this option yet')
+  if (leaveOut !== undefined) throw new Error('the gateway does not have this option yet')
   const { handlerTimeoutMs, methods, recordStatus, keyHeaders, ...same } = rest
   return {
     ...same,
+    ...(onDisconnect !== undefined && { onDisconnect: readOnDisconnect(onDisconnect) }),
     ...(tenant === 'single' && { tenant: { kind: 'none' } }),
     ...(handlerTimeoutMs !== undefined && { upstreamTimeoutMs: handlerTimeoutMs }),
     ...(methods !== undefined && { methods: new Set(methods) }),

@@ -1,3 +1,4 @@
+import type { Grace } from 'retrysafe/internal/engine/policy'
 import type { CrashPolicy } from 'retrysafe/internal/engine/record'
 import type { LeaveOut } from 'retrysafe/internal/fingerprint/leave-out'
 import type { PriceList } from '../ledger/prices.ts'
@@ -14,6 +15,9 @@ export type KeyReuse = 'reject' | 'fork'
 
 /** What happens to a request with a key while the store is out of reach: 503, or passed through without protection. */
 export type StoreErrorPolicy = 'closed' | 'open'
+
+/** What becomes of a call that its client has left; `auto`: it depends on whether the call has a key. */
+export type DisconnectPolicy = 'auto' | Grace
 
 /** The upstream that serves every path which no named one serves. */
 export const defaultUpstream = 'default'
@@ -56,6 +60,7 @@ export interface GatewayConfig {
   readonly keyReuse: KeyReuse
   readonly waitMs: number
   readonly maxWaiters: number
+  readonly onDisconnect: DisconnectPolicy
   readonly onCrash: CrashPolicy
   readonly maxAttempts: number
   /** Retries older than the retention are refused, where they say how old they are. */

@@ -9,6 +9,7 @@ import {
   durationBetween,
   keyHeader,
   method,
+  onDisconnect,
   oneOf,
   onOrOff,
   port,
@@ -121,6 +122,12 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
     help: 'requests that wait for one key at once',
     read: countBetween(0, 1_000_000),
     fallback: '1000',
+  },
+  onDisconnect: {
+    flag: '--on-disconnect <policy>',
+    help: 'a call that nobody waits for any more: finish, cancel (stopped upstream at once), grace:30s (stopped if nobody has come back by then), or auto (finish with a key, cancel without one)',
+    read: onDisconnect,
+    fallback: 'auto',
   },
   onCrash: {
     flag: '--on-crash <policy>',

@@ -1,7 +1,8 @@
+import { readGrace } from 'retrysafe/internal/engine/policy'
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
 import { isToken } from 'retrysafe/internal/protocol/headers'
 import { mayCarryKey } from 'retrysafe/internal/server/header-names'
-import type { StatusRange, TenantMode } from './config.ts'
+import type { DisconnectPolicy, StatusRange, TenantMode } from './config.ts'
 import { FlagError, type Read, shaped } from './flag.ts'
 
 const durationPattern = '^(0|[0-9]{1,12}([.][0-9]{1,3})?(ms|s|m|h|d))$'
@@ -104,3 +105,12 @@ export function tenant(value: string): TenantMode {
   if (value.startsWith('header:')) return { kind: 'header', name: headerName(value.slice('header:'.length)) }
   throw new FlagError('it takes credential, header:NAME or none')
 }
+
+export const onDisconnect: Read<DisconnectPolicy> = shaped(
+  value => {
+    const policy = value === 'auto' ? 'auto' : readGrace(value)
+    if (policy === undefined) throw new FlagError('it takes auto, finish, cancel or grace:DURATION, at most grace:24h')
+    return policy
+  },
+  { type: 'string', pattern: '^(auto|finish|cancel|grace:(0|[0-9]{1,12}([.][0-9]{1,3})?(ms|s|m|h|d)))$' },
+)

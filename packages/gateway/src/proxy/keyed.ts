@@ -11,6 +11,7 @@ import { refuseExpired } from 'retrysafe/internal/server/first-sent'
 import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
 import { type Performance, perform } from 'retrysafe/internal/server/perform'
 import { withForkedKey } from './fork.ts'
+import { graceOf, type LeftCall } from './grace.ts'
 import { isUnavailable } from './outage.ts'
 import type { ProxyParts, RoutedRequest } from './parts.ts'
 import { pass } from './pass.ts'
@@ -39,6 +40,8 @@ export interface KeyedRequest extends KeyedHead {
   readonly gone?: AbortSignal
   /** Begins the run otherwise than by sending the request as it came. */
   readonly dispatch?: Performance['dispatch']
+  /** What its client leaves, when it leaves. Default: a call with a key. */
+  readonly left?: LeftCall
   /** Hears how it goes. */
   readonly tell?: Performance['tell']
 }
@@ -103,6 +106,7 @@ async function performKeyed(
     upstreamPath: path,
     body,
   })
+  const graceMs = graceOf(rules.onDisconnect, keyed.left ?? { kind: 'keyed' })
   const performance: Performance = {
     engine,
     call,
@@ -118,10 +122,12 @@ async function performKeyed(
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
       upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
     },
+    ...(graceMs !== 'finish' && { desertion: { gone: keyed.gone ?? goneSignal(response), graceMs } }),
     tell: turn => {
       count(turn)
       if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()
       keyed.tell?.(turn)
+      if (turn.kind === 'executed' && turn.deserted) parts.desertions.met()
     },
   }
   const performing = rules.expiryAware

@@ -4,8 +4,8 @@ import type { RequestHead } from 'retrysafe/internal/server/request-head'
 import type { GatewayConfig } from '../config/config.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
+import type { CountedLine } from './counted-line.ts'
 import type { Exchanges } from './exchanges.ts'
-import type { KeyReuses } from './key-reuses.ts'
 import type { CallRules, RuleTable } from './rules.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Route, Upstreams } from './upstreams.ts'
@@ -21,8 +21,11 @@ export interface ProxyParts {
   /** Callers without a credential are let in: only this machine can reach the listener. */
   readonly anonymous: boolean
   readonly exchanges: Exchanges
-  readonly reuses: KeyReuses
   readonly ledger: Ledger
+  /** Requests with a used key and another payload. */
+  readonly reuses: CountedLine
+  /** Runs that were stopped because nobody wanted them any more. */
+  readonly desertions: CountedLine
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }

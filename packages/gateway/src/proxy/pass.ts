@@ -3,6 +3,8 @@ import { PassThrough } from 'node:stream'
 import { readBody, streamBody } from 'retrysafe/internal/adapters/node/incoming'
 import { Relay } from 'retrysafe/internal/adapters/node/relay'
 import { sendProblem } from 'retrysafe/internal/adapters/node/response'
+import type { Timer } from 'retrysafe/internal/engine/clock'
+import type { Grace } from 'retrysafe/internal/engine/policy'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { KeyNotice } from 'retrysafe/internal/server/caller'
 import type { RequestHead } from 'retrysafe/internal/server/request-head'
@@ -24,9 +26,11 @@ export interface PassedRequest {
   readonly notice: KeyNotice | undefined
   /** When it has been taken in already. */
   readonly body?: Buffer | undefined
+  /** How long it goes on when its client has left. Default 0: it is stopped at once. */
+  readonly grace?: Grace
 }
 
-/** Hands a request through as if we were not there: nothing is stored, and a client that leaves cancels it. */
+/** Hands a request through as if we were not there: nothing is stored. */
 export async function pass(upstream: Upstream, passed: PassedRequest): Promise<void> {
   const { request, head, target } = passed
   const body = await bodyOf(passed)
@@ -61,13 +65,22 @@ class PassSink implements AnswerSink {
   readonly #passed: PassedRequest
   readonly #done: () => void
   #relay: Relay | undefined
+  #patience: Timer | undefined
+  #isOver = false
 
   constructor(passed: PassedRequest, done: () => void) {
     this.#passed = passed
     this.#done = done
     passed.response.once('close', () => {
-      if (!passed.response.writableFinished) this.intake.stop()
+      if (!passed.response.writableFinished) this.#clientLeft()
     })
+  }
+
+  #clientLeft(): void {
+    const { grace = 0 } = this.#passed
+    if (this.#isOver || grace === 'finish') return
+    if (grace === 0) this.intake.stop()
+    else this.#patience = processSurroundings.timers.after(grace, () => this.intake.stop())
   }
 
   head(head: UpstreamHead): 'as it is' {
@@ -83,6 +96,8 @@ class PassSink implements AnswerSink {
 
   end(failure: UpstreamFailure | undefined): void {
     const { response, notice } = this.#passed
+    this.#isOver = true
+    this.#patience?.cancel()
     if (failure === undefined) this.#relay?.end()
     else if (this.#relay !== undefined) this.#relay.cut()
     else sendProblem(response, problemOfFailure(failure, 'rerun'), notice)

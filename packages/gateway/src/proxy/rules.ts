@@ -14,6 +14,7 @@ export type CallRules = Pick<
   | 'fingerprintWindowMs'
   | 'keyReuse'
   | 'waitMs'
+  | 'onDisconnect'
   | 'onCrash'
   | 'maxAttempts'
   | 'expiryAware'

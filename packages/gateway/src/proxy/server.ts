@@ -4,9 +4,9 @@ import { sendProblem } from 'retrysafe/internal/adapters/node/response'
 import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import { type Problem, problemAnswer } from 'retrysafe/internal/protocol/problem'
 import { streamIdIn } from 'retrysafe/internal/server/resume'
+import { CountedLine } from './counted-line.ts'
 import { Exchanges } from './exchanges.ts'
 import { travel } from './journey.ts'
-import { KeyReuses } from './key-reuses.ts'
 import type { ProxyParts } from './parts.ts'
 import { refuseDraining, refuseError, refuseSlow } from './refusal.ts'
 import { resume } from './resume.ts'
@@ -29,14 +29,22 @@ export interface ProxyListener {
   idle(): Promise<void>
 }
 
-export function createProxy(parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses'>): ProxyListener {
+export function createProxy(
+  parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses' | 'desertions'>,
+): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
   /** Connections that end with the answer that is under way. */
   const ending = new WeakSet<Socket>()
-  const reuses = new KeyReuses(processSurroundings.clock, parts.log)
-  const rules = openRules(parts.config)
-  const proxyParts: ProxyParts = { ...parts, rules, exchanges, reuses, isDraining: () => draining }
+  const { clock } = processSurroundings
+  const proxyParts: ProxyParts = {
+    ...parts,
+    rules: openRules(parts.config),
+    exchanges,
+    reuses: new CountedLine(clock, count => parts.log(reusesLine(count))),
+    desertions: new CountedLine(clock, count => parts.log(desertionsLine(count))),
+    isDraining: () => draining,
+  }
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
@@ -119,6 +127,15 @@ export function createProxy(parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'ex
     },
     idle: () => exchanges.idle(),
   }
+}
+
+function reusesLine(count: number): string {
+  const advice = 'an agent loop that sends one key with every step wants --key-reuse fork'
+  return `${count} request(s) refused (422) for a used key with another payload; ${advice}`
+}
+
+function desertionsLine(count: number): string {
+  return `${count} run(s) stopped because nobody waited for them any more (--on-disconnect): billed and lost`
 }
 
 /**

@@ -1,7 +1,15 @@
 import type { Given } from '../engine/callback.ts'
 import type { Surroundings } from '../engine/clock.ts'
 import { RetrysafeError } from '../engine/errors.ts'
-import { type CallPolicy, type PolicyOptions, readPolicy, whole } from '../engine/policy.ts'
+import {
+  type CallPolicy,
+  type Grace,
+  type OnDisconnect,
+  type PolicyOptions,
+  readOnDisconnect,
+  readPolicy,
+  whole,
+} from '../engine/policy.ts'
 import { type Safe, type SafeHolder, safeIn } from '../engine/safe.ts'
 import { processSurroundings } from '../engine/surroundings.ts'
 import { headerNames, isToken } from '../protocol/headers.ts'
@@ -73,8 +81,11 @@ export interface FetchOptions extends PolicyOptions {
   readonly name?: string
   /** With `safe`: how long a call waits for the head of one that runs already; 0 to 3_600_000. Default 600_000. */
   readonly waitMs?: number
-  /** With `safe`: what becomes of a call whose caller has left: it goes on and is recorded, or ends. Default `finish`. */
-  readonly onDisconnect?: 'finish' | 'cancel'
+  /**
+   * With `safe`: what becomes of a call that nobody waits for any more: it goes on and is recorded, ends, or ends if
+   * nobody has come back after a time (`grace:30s`). Default `finish`.
+   */
+  readonly onDisconnect?: OnDisconnect
   /** Clock, timers and randomness, for tests. Default: the platform's. */
   readonly surroundings?: Surroundings
 }
@@ -86,7 +97,7 @@ export interface LocalRules {
   readonly tenant: NonNullable<FetchOptions['tenant']> | undefined
   readonly name: string
   readonly waitMs: number
-  readonly onDisconnect: 'finish' | 'cancel'
+  readonly grace: Grace
 }
 
 /** The same options, read once. */
@@ -186,15 +197,15 @@ function readLocalRules(given: FetchOptions): LocalRules | undefined {
   }
   const safe = safeIn(given.safe)
   if (safe === undefined) throw invalid('createFetch({ safe }): safe takes what createRetrysafe() gave')
-  const { tenant, name = 'fetch', onDisconnect = 'finish' } = given
+  const { tenant, name = 'fetch' } = given
   if (given.key === undefined)
     throw invalid('with safe, key is required: a function that gives the same key when the call is made again')
   if (tenant !== undefined && tenant !== 'single' && typeof tenant !== 'function')
     throw invalid("tenant takes a function of the request, or 'single'")
   if (typeof name !== 'string' || name === '' || name.length > 100) throw invalid('name takes 1 to 100 characters')
-  if (onDisconnect !== 'finish' && onDisconnect !== 'cancel') throw invalid("onDisconnect takes 'finish' or 'cancel'")
   const waitMs = whole('waitMs', given.waitMs ?? 600_000, 0, 3_600_000)
-  return { safe, policy: readPolicy(given, safe.policy), tenant, name, waitMs, onDisconnect }
+  const grace = readOnDisconnect(given.onDisconnect ?? 'finish')
+  return { safe, policy: readPolicy(given, safe.policy), tenant, name, waitMs, grace }
 }
 
 function refuseContradictions(given: FetchOptions, rules: FetchRules): void {

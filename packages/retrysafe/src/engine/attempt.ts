@@ -41,6 +41,8 @@ export class Attempt implements LeaseEvents {
   #ending = false
   #noted = false
   #cancelled = false
+  #deserted = false
+  #onEnd: () => void = () => {}
 
   constructor(terms: AttemptTerms) {
     this.#terms = terms
@@ -101,8 +103,34 @@ export class Attempt implements LeaseEvents {
     this.#onStop = run
   }
 
+  /** By an operator, or because nobody wants it any more. */
   get isCancelled(): boolean {
     return this.#cancelled
+  }
+
+  /** It was stopped because nobody wanted it any more. */
+  get isDeserted(): boolean {
+    return this.#deserted
+  }
+
+  /** Calls `run` once nothing more will come of this attempt. */
+  onEnd(run: () => void): void {
+    if (this.#settled) run()
+    else this.#onEnd = run
+  }
+
+  /** Whether somebody in another process follows, by the store's word of now; also where it has none to give. */
+  async isFollowedElsewhere(): Promise<boolean> {
+    const answer = await this.#lease.renew(this.beatSays()).catch(() => undefined)
+    return answer?.kind !== 'ok' || answer.followed
+  }
+
+  /** Nobody wants it any more: it must stop, and who comes from now on claims anew. */
+  desert(): void {
+    if (this.#stopped || this.#ending) return
+    this.#deserted = true
+    this.recording.shut()
+    this.cancelled()
   }
 
   /**
@@ -151,7 +179,8 @@ export class Attempt implements LeaseEvents {
    * Seals the recording as the outcome of the key. Resolves when its end may be shown to callers.
    */
   async complete(): Promise<'sealed' | 'lost'> {
-    if (this.#stopped) return 'lost'
+    // Cancelled, the record is still ours, and what came whole all the same is paid for.
+    if (this.#stopped && !this.#cancelled) return 'lost'
     this.#ending = true
     const { early, stored } = this.recording.seal()
     void stored.then(answer => (answer === 'lost' ? this.#lose() : this.#settle()))
@@ -177,7 +206,7 @@ export class Attempt implements LeaseEvents {
     const terms = { end, cooldownMs, ...this.#canonical.says() }
     await persist(() => store.release(key, token, terms), surroundings, closing)
     showing.cancel()
-    this.recording.end({ kind: 'ended', cooldownMs }, options.whole)
+    this.recording.end(this.#deserted ? { kind: 'deserted' } : { kind: 'ended', cooldownMs }, options.whole)
     this.#settle()
   }
 
@@ -210,6 +239,7 @@ export class Attempt implements LeaseEvents {
     if (this.#settled) return
     this.#settled = true
     this.#lease.end()
+    this.#onEnd()
     this.#terms.settled(this)
   }
 }

@@ -7,7 +7,7 @@ import { type Instant, instant } from './instant.ts'
 import type { HttpHead, KeptHead } from './outcome.ts'
 import type { CrashPolicy, RecordLabel, StoreKey } from './record.ts'
 import { type RecordWatch, watchRecord } from './record-watch.ts'
-import type { Refusal } from './refusal.ts'
+import { inFlight, type Refusal, refused, retryAfterMs } from './refusal.ts'
 import { openPieces, openWhole, type Replay, type ReplayOpening } from './replay.ts'
 import type { ClaimAnswer, Store } from './store.ts'
 import type { Waiters } from './waiters.ts'
@@ -59,8 +59,6 @@ export interface ClaimPort {
   live(key: StoreKey, fence: number): Attempt | undefined
 }
 
-/** When nothing better is known. */
-const retryAfterMs = 1_000
 /** A differing payload is told before a running duplicate is refused, so even who will not wait waits this long. */
 const undecidedMs = 250
 
@@ -230,16 +228,22 @@ class Claimant<Head extends KeptHead> {
 
   async #joinHere(attempt: Attempt, fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
     const { recording } = attempt
-    const opened = await within(recording.whenOpen(), this.#port.surroundings.timers, leftMs, this.#call.signal)
-    switch (opened?.kind) {
-      case 'head':
-        return { kind: 'follow', follower: followRecording(recording, opened.head as Head, false), fence }
-      case 'ended':
-        return this.#runFailed(fence, opened.cooldownMs)
-      case 'lost':
-        return undefined
-      case undefined:
-        return this.#late()
+    const leave = recording.audience.enter()
+    try {
+      const opened = await within(recording.whenOpen(), this.#port.surroundings.timers, leftMs, this.#call.signal)
+      switch (opened?.kind) {
+        case 'head':
+          return { kind: 'follow', follower: followRecording(recording, opened.head as Head, false), fence }
+        case 'ended':
+          return this.#runFailed(fence, opened.cooldownMs)
+        case 'lost':
+        case 'deserted':
+          return undefined
+        case undefined:
+          return this.#late()
+      }
+    } finally {
+      leave()
     }
   }
 
@@ -283,14 +287,4 @@ class Claimant<Head extends KeptHead> {
   #leftMs(): number {
     return this.#call.waitMs - this.#waitedMs()
   }
-}
-
-function refused(refusal: Refusal): Extract<Entry, { kind: 'refused' }> {
-  return { kind: 'refused', refusal }
-}
-
-type InFlightReason = Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']
-
-function inFlight(reason: InFlightReason, afterMs = retryAfterMs): Extract<Entry, { kind: 'refused' }> {
-  return refused({ code: 'IN_FLIGHT', reason, retryAfterMs: afterMs })
 }

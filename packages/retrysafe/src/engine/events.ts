@@ -20,6 +20,8 @@ export type CallEvent = CallFacts &
         readonly attempt: number
         /** Whether its outcome is recorded: a failure is not. */
         readonly recorded: boolean
+        /** It was stopped because everybody who wanted it had left (`onDisconnect`). What it cost is lost. */
+        readonly deserted: boolean
       }
     /** It ran before: an earlier outcome was served. */
     | { readonly type: 'replayed'; readonly ageMs: number }

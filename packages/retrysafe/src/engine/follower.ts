@@ -19,7 +19,10 @@ export interface Follower<Head extends KeptHead = HttpHead> {
 
 const readBytes = 65_536
 
-/** Follows an answer that this process records, from `fromBytes` of the body on: at most what readers may see. */
+/**
+ * Follows an answer that this process records, from `fromBytes` of the body on: at most what readers may see. Until it is
+ * closed, somebody wants that answer.
+ */
 export function followRecording<Head extends KeptHead>(
   recording: Recording,
   head: Head,
@@ -27,6 +30,7 @@ export function followRecording<Head extends KeptHead>(
   fromBytes = 0,
 ): Follower<Head> {
   const { tail, terms } = recording
+  const leave = primary ? (): void => recording.primaryAt(undefined) : recording.audience.enter()
   let offsetBytes = fromBytes
 
   function take(bytes: Uint8Array): FollowStep {
@@ -56,9 +60,7 @@ export function followRecording<Head extends KeptHead>(
         await tail.changed()
       }
     },
-    close() {
-      if (primary) recording.primaryAt(undefined)
-    },
+    close: leave,
   }
 }
 

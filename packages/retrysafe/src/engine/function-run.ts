@@ -191,7 +191,7 @@ class FunctionRun {
   #ended(recorded: boolean): void {
     const { attempt, tell } = this.#terms
     this.#watch?.ended(recorded)
-    tell({ kind: 'executed', attempt: attempt.number, recorded })
+    tell({ kind: 'executed', attempt: attempt.number, recorded, deserted: false })
   }
 }
 

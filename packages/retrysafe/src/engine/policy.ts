@@ -1,3 +1,4 @@
+import { parseDuration } from '../protocol/duration.ts'
 import { RetrysafeError } from './errors.ts'
 import type { CrashPolicy } from './record.ts'
 
@@ -19,6 +20,34 @@ export interface PolicyOptions {
   readonly onCrash?: CrashPolicy
   /** Runs of one key that may die so, 1 to 100. Default 3. */
   readonly maxAttempts?: number
+}
+
+/**
+ * What becomes of a run that nobody wants any more, its caller and all who joined it having left: it goes on and is
+ * recorded, is stopped, or goes on for so long, should somebody come back.
+ */
+export type OnDisconnect = 'finish' | 'cancel' | `grace:${string}`
+
+/** The same, read: ms that it goes on, 0 for `cancel`. */
+export type Grace = 'finish' | number
+
+const longestGraceMs = 86_400_000
+
+/** @returns `undefined` for what is none: `grace` takes 0 to 24 h */
+export function readGrace(text: unknown): Grace | undefined {
+  if (text === 'finish') return 'finish'
+  if (text === 'cancel') return 0
+  if (typeof text !== 'string' || !text.startsWith('grace:')) return undefined
+  const graceMs = parseDuration(text.slice('grace:'.length))
+  return graceMs === undefined || graceMs > longestGraceMs ? undefined : graceMs
+}
+
+/** @throws {RetrysafeError} `CONFIG_INVALID` */
+export function readOnDisconnect(given: unknown): Grace {
+  const grace = readGrace(given)
+  if (grace !== undefined) return grace
+  const takes = "onDisconnect takes 'finish', 'cancel' or a time such as 'grace:30s', at most 24h"
+  throw new RetrysafeError('CONFIG_INVALID', `${takes}, not ${JSON.stringify(given)}`)
 }
 
 const defaults: CallPolicy = { leaseMs: 30_000, retentionMs: 86_400_000, onCrash: 'rerun', maxAttempts: 3 }

@@ -1,3 +1,4 @@
+import { Audience } from './audience.ts'
 import { type LogSource, LogWriter, type LogWriterTerms } from './log-writer.ts'
 import { encodeHead, type KeptHead } from './outcome.ts'
 import type { CompleteAnswer } from './store.ts'
@@ -15,8 +16,15 @@ export interface RecordingTerms extends LogWriterTerms {
   readonly maxResultBytes: number
 }
 
-/** What whoever waits for the head learns. `lost`: another attempt has taken over. */
-export type OpenAnswer = { kind: 'head'; head: KeptHead } | { kind: 'ended'; cooldownMs: number } | { kind: 'lost' }
+/**
+ * What whoever waits for the head learns. `lost`: another attempt has taken over; `deserted`: it was stopped before they
+ * came.
+ */
+export type OpenAnswer =
+  | { kind: 'head'; head: KeptHead }
+  | { kind: 'ended'; cooldownMs: number }
+  | { kind: 'lost' }
+  | { kind: 'deserted' }
 
 /**
  * Records one answer while it is delivered: a tail for the readers in this process, written behind to the store for
@@ -25,6 +33,7 @@ export type OpenAnswer = { kind: 'head'; head: KeptHead } | { kind: 'ended'; coo
  */
 export class Recording implements LogSource {
   readonly tail: Tail = new Tail()
+  readonly audience: Audience = new Audience()
   readonly lost: () => void
   readonly #terms: RecordingTerms
   readonly #writer: LogWriter
@@ -32,6 +41,7 @@ export class Recording implements LogSource {
   #headBytes: Uint8Array = new Uint8Array(0)
   #kept = true
   #opened: OpenAnswer | undefined
+  #isShut = false
   #waiting: ((answer: OpenAnswer) => void)[] = []
   /** How far the first caller's reader has got; undefined when it is gone. */
   #primaryBytes: number | undefined = 0
@@ -99,6 +109,12 @@ export class Recording implements LogSource {
     this.tail.hold(Number.POSITIVE_INFINITY)
     this.#tellOpened()
     this.#writer.grown()
+  }
+
+  /** Its run is being stopped: who comes from now on waits for how it ends, and is given nothing that will break off. */
+  shut(): void {
+    this.#isShut = true
+    this.#opened = undefined
   }
 
   /** Bytes from here on wait until the answer is sealed: the terminal frame tells a client that all is well. */
@@ -180,7 +196,8 @@ export class Recording implements LogSource {
 
   #tellOpened(): void {
     const head = this.#head
-    if (head !== undefined) this.#tell({ kind: 'head', head })
+    if (head === undefined || (this.#isShut && this.tail.state !== 'sealed')) return
+    this.#tell({ kind: 'head', head })
   }
 
   #tell(answer: OpenAnswer): void {

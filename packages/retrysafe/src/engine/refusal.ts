@@ -7,6 +7,22 @@ export type Refusal =
   | { code: 'RESULT_NOT_KEPT' }
   | { code: 'IN_FLIGHT'; retryAfterMs: number; reason: 'wait over' | 'too many waiters' | 'cooling' | 'failed again' }
 
+/** When nothing better is known. */
+export const retryAfterMs = 1_000
+
+export function refused(refusal: Refusal): { kind: 'refused'; refusal: Refusal } {
+  return { kind: 'refused', refusal }
+}
+
+type InFlightReason = Extract<Refusal, { code: 'IN_FLIGHT' }>['reason']
+
+export function inFlight(
+  reason: InFlightReason,
+  afterMs: number = retryAfterMs,
+): { kind: 'refused'; refusal: Refusal } {
+  return refused({ code: 'IN_FLIGHT', reason, retryAfterMs: afterMs })
+}
+
 /** What the operator calls the options that a refusal speaks of. */
 export interface OptionNames {
   readonly maxWaiters: string

@@ -63,18 +63,23 @@ async function resumeHere(
 ): Promise<Resumption | undefined> {
   const { tail } = recording
   const { clock, timers } = surroundings
-  const opened = await within(recording.whenOpen(), timers, untilMs - clock.monotonicMs(), signal)
-  if (opened?.kind !== 'head') return undefined
-  for (;;) {
-    if (!recording.isKept) return { kind: 'not kept' }
-    if (tail.state === 'broken') return undefined
-    if (offsetBytes <= tail.visibleBytes) {
-      return { kind: 'follow', follower: followRecording(recording, opened.head as HttpHead, false, offsetBytes) }
+  const leave = recording.audience.enter()
+  try {
+    const opened = await within(recording.whenOpen(), timers, untilMs - clock.monotonicMs(), signal)
+    if (opened?.kind !== 'head') return undefined
+    for (;;) {
+      if (!recording.isKept) return { kind: 'not kept' }
+      if (tail.state === 'broken') return undefined
+      if (offsetBytes <= tail.visibleBytes) {
+        return { kind: 'follow', follower: followRecording(recording, opened.head as HttpHead, false, offsetBytes) }
+      }
+      const leftMs = untilMs - clock.monotonicMs()
+      if (tail.state === 'sealed' || leftMs <= 0) return { kind: 'past the end' }
+      await within(tail.changed(), timers, leftMs, signal)
+      if (signal?.aborted) return { kind: 'left' }
     }
-    const leftMs = untilMs - clock.monotonicMs()
-    if (tail.state === 'sealed' || leftMs <= 0) return { kind: 'past the end' }
-    await within(tail.changed(), timers, leftMs, signal)
-    if (signal?.aborted) return { kind: 'left' }
+  } finally {
+    leave()
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Surroundings } from './clock.ts'
 import type { Engine } from './engine.ts'
 import type { CallEvent } from './events.ts'
-import type { CallPolicy } from './policy.ts'
+import type { CallPolicy, Grace } from './policy.ts'
 
 /** Who watches one run of a handler or a function. */
 export interface RunWatch {
@@ -35,7 +35,7 @@ export interface CallGuardTerms {
   readonly maxRequestBytes: number
   /** A call that says nothing for so long is given up. */
   readonly silenceMs: number
-  readonly onDisconnect: 'finish' | 'cancel'
+  readonly grace: Grace
 }
 
 /** Makes a key's call once; every retry gets its answer. */

@@ -8,11 +8,15 @@ import type { Safe } from './safe.ts'
 /** A turn that the answering of one call takes. A `fence` names the generation of the outcome. */
 export type Turn =
   | { kind: 'begun'; attempt: number }
-  /** `end`: how it ended that is not recorded; absent, somebody else took the record. `report`: of an answer that was judged. */
+  /**
+   * `deserted`: it was stopped because nobody wanted it any more. `end`: how it ended that is not recorded; absent,
+   * somebody else took the record. `report`: of an answer that was judged.
+   */
   | {
       kind: 'executed'
       attempt: number
       recorded: boolean
+      deserted: boolean
       fence?: number
       end?: AttemptEnd | undefined
       report?: Report | undefined
@@ -52,7 +56,7 @@ function eventOf(turn: Turn): EventPart | undefined {
     case 'begun':
       return turn.attempt > 1 ? { type: 'taken over', attempt: turn.attempt } : undefined
     case 'executed':
-      return { type: 'executed', attempt: turn.attempt, recorded: turn.recorded }
+      return { type: 'executed', attempt: turn.attempt, recorded: turn.recorded, deserted: turn.deserted }
     case 'replayed':
       return turn.joined ? { type: 'joined' } : { type: 'replayed', ageMs: turn.ageMs }
     case 'joined':

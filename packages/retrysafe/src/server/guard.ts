@@ -9,9 +9,9 @@ import { readRequestHead } from './request-head.ts'
 
 /** The way of a keyed request, for calls that go out: who sends them stands in the handler's place. */
 export function guardCalls(safe: Safe, terms: CallGuardTerms): CallGuard {
-  const { policy, name, methods, waitMs, maxRequestBytes, silenceMs, onDisconnect } = terms
+  const { policy, name, methods, waitMs, maxRequestBytes, silenceMs, grace } = terms
   const rules: Rules<OutgoingCall> = {
-    ...{ safe, policy, methods, waitMs, maxRequestBytes, onDisconnect },
+    ...{ safe, policy, methods, waitMs, maxRequestBytes, grace },
     name: guardedPrefix + name,
     key: call => call.key,
     tenant: tenantOf,

@@ -1,7 +1,15 @@
 import type { Given } from '../engine/callback.ts'
 import { RetrysafeError } from '../engine/errors.ts'
 import { functionPrefix } from '../engine/function-options.ts'
-import { type CallPolicy, type PolicyOptions, readPolicy, whole } from '../engine/policy.ts'
+import {
+  type CallPolicy,
+  type Grace,
+  type OnDisconnect,
+  type PolicyOptions,
+  readOnDisconnect,
+  readPolicy,
+  whole,
+} from '../engine/policy.ts'
 import { type Safe, type SafeHolder, safeIn } from '../engine/safe.ts'
 import { compileLeaveOut, type LeaveOut } from '../fingerprint/leave-out.ts'
 import { headerNames, isToken } from '../protocol/headers.ts'
@@ -39,8 +47,12 @@ export interface IdempotencyOptions<Request> extends PolicyOptions {
   readonly maxRequestBytes?: number
   /** A handler that says nothing for so long is given up (504): ms, 100 to 86_400_000. Default 600_000. */
   readonly handlerTimeoutMs?: number
-  /** When the client of a run has left: the handler goes on, or its `signal` fires and the run ends. Default `finish`. */
-  readonly onDisconnect?: 'finish' | 'cancel'
+  /**
+   * When the client of a run has left, and nobody else waits for it or reads along, in any process: the handler goes on
+   * (`finish`), or its `signal` fires and the run ends, at once (`cancel`) or if nobody has come back after a time, 24h
+   * at most (`grace:30s`). Default `finish`.
+   */
+  readonly onDisconnect?: OnDisconnect
   /** While the store is out of reach: 503, or handled without protection. Default `closed`. */
   readonly onStoreError?: 'closed' | 'open'
   /**
@@ -70,7 +82,7 @@ export interface Rules<Request> {
   readonly waitMs: number
   readonly maxRequestBytes: number
   readonly handlerTimeoutMs: number
-  readonly onDisconnect: 'finish' | 'cancel'
+  readonly grace: Grace
   readonly onStoreError: 'closed' | 'open'
   readonly expiryAware: boolean
   readonly leaveOut: LeaveOut | undefined
@@ -131,7 +143,7 @@ export function readRules<Request>(options: IdempotencyOptions<Request>): Rules<
     waitMs: whole('waitMs', options.waitMs ?? 600_000, 0, 3_600_000),
     maxRequestBytes: whole('maxRequestBytes', options.maxRequestBytes ?? 33_554_432, 0, 1_073_741_824),
     handlerTimeoutMs: whole('handlerTimeoutMs', options.handlerTimeoutMs ?? 600_000, 100, 86_400_000),
-    onDisconnect: oneOf('onDisconnect', options.onDisconnect ?? 'finish', ['finish', 'cancel']),
+    grace: readOnDisconnect(options.onDisconnect ?? 'finish'),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'closed', ['closed', 'open']),
     expiryAware: options.expiryAware === true,
     leaveOut: options.leaveOut === undefined ? undefined : readLeaveOut(options.leaveOut),

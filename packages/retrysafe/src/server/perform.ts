@@ -1,5 +1,6 @@
 import type { Attempt } from '../engine/attempt.ts'
 import type { Surroundings } from '../engine/clock.ts'
+import { type DesertionTerms, stopWhenDeserted } from '../engine/desertion.ts'
 import type { Engine } from '../engine/engine.ts'
 import { type OptionNames, problemOf } from '../engine/refusal.ts'
 import type { Replay } from '../engine/replay.ts'
@@ -30,6 +31,8 @@ export interface Performance {
   readonly dispatch: (run: Run, attempt: Attempt) => void
   /** What a call is told that may not run, where nobody has run it. */
   readonly mayNotRun?: Problem
+  /** When the run stops because nobody wants it any more. Default: never. */
+  readonly desertion?: DesertionTerms
   /** Hears how it goes. */
   readonly tell?: (turn: Turn) => void
 }
@@ -77,21 +80,34 @@ async function runOnce(
   performance: Performance,
   attempt: Attempt,
 ): Promise<{ kind: 'served' } | { kind: 'not begun' } | LostRun> {
-  const { caller, notice, path, recordStatus, surroundings, dispatch, tell } = performance
+  const { caller, notice, path, recordStatus, surroundings, dispatch, desertion, tell } = performance
   const begun = await attempt.begin().catch(error => {
     // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
     void attempt.release('free')
     throw error
   })
   if (begun === 'lost') return { kind: 'not begun' }
+  if (desertion?.graceMs === 0 && desertion.gone.aborted) {
+    // Nobody else has come to want it since the claim: then nothing is sent at all.
+    if (attempt.recording.audience.isEmpty && !(await attempt.isFollowedElsewhere())) {
+      await attempt.release('free')
+      return { kind: 'served' }
+    }
+  }
   const executed = notice('executed')
   const { number } = attempt
   const { fence } = attempt.token
-  const ended = tell && ((ending: RunEnding) => tell({ kind: 'executed', attempt: number, fence, ...ending }))
+  const ended =
+    tell &&
+    ((ending: RunEnding) => {
+      const deserted = attempt.isDeserted && !ending.recorded
+      tell({ kind: 'executed', attempt: number, fence, deserted, ...ending })
+    })
   const terms = { attempt, caller, notice: executed, path, recordStatus, surroundings }
   const run = new Run(ended === undefined ? terms : { ...terms, ended })
   tell?.({ kind: 'begun', attempt: number })
   dispatch(run, attempt)
+  if (desertion !== undefined) stopWhenDeserted(attempt, desertion, surroundings.timers)
   const served = await run.result
   if (served.kind !== 'recording') return served
   await caller.live(served.follower, served.head.headers, streamNotice(performance, 'executed', attempt.token.fence))

@@ -26,6 +26,7 @@ export function endOfWhole(
 }
 
 /** Of an answer that had begun. */
-export function endInPart(failure: Failure | undefined): AttemptEnd {
+export function endInPart(failure: Failure | undefined, isCancelled: boolean): AttemptEnd {
+  if (isCancelled) return 'cancelled'
   return failure?.end === 'failed' ? 'failed' : 'broken'
 }

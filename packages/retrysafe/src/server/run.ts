@@ -75,8 +75,6 @@ type RecordingPhase = Extract<Phase, { kind: 'recording' }>
  */
 export class Run {
   readonly result: Promise<RunResult>
-  /** Ends it where it stands, once it reads: nobody waits for it any more. */
-  readonly stop = (): void => this.#source.stop()
   readonly #terms: RunTerms
   #tellResult: (result: RunResult) => void = () => {}
   #phase: Phase = { kind: 'waiting' }
@@ -91,7 +89,7 @@ export class Run {
     this.result = new Promise(resolve => {
       this.#tellResult = resolve
     })
-    terms.attempt.onStop(this.stop)
+    terms.attempt.onStop(() => this.#source.stop())
   }
 
   /** To be called before anything comes. */
@@ -202,6 +200,7 @@ export class Run {
   /** The upstream is done, one way or the other. */
   async #finish(failure: Failure | undefined): Promise<void> {
     const phase = this.#phase
+    const { attempt, recordStatus } = this.#terms
     this.#phase = { kind: 'over' }
     switch (phase.kind) {
       case 'waiting':
@@ -210,7 +209,7 @@ export class Run {
         return this.#finishRecording(phase, failure)
       case 'relaying':
         await this.#release(
-          failure === undefined ? endOfWhole(phase, this.#terms.recordStatus) : endInPart(failure),
+          failure === undefined ? endOfWhole(phase, recordStatus) : endInPart(failure, attempt.isCancelled),
           phase.head,
         )
         return failure === undefined ? phase.relay.end() : phase.relay.cut()
@@ -232,7 +231,7 @@ export class Run {
 
   async #finishCancelled(): Promise<void> {
     await this.#release('cancelled')
-    this.#refuse({ code: 'UPSTREAM_UNREACHABLE', detail: 'The call was cancelled by the operator.' })
+    this.#refuse({ code: 'UPSTREAM_UNREACHABLE', detail: 'The call was cancelled.' })
   }
 
   async #finishRecording(phase: RecordingPhase, failure: Failure | undefined): Promise<void> {
@@ -248,7 +247,7 @@ export class Run {
     if (attempt.isCancelled) return this.#finishCancelled()
     if (attempt.isStopped) return this.#tellResult({ kind: 'lost', own: undefined })
     if (verdict.kind === 'error') await this.#release('failed', phase.head, true)
-    else await this.#release(endInPart(failure), phase.head)
+    else await this.#release(endInPart(failure, false), phase.head)
     if (own !== undefined) this.#servePlain(own, verdict, failure)
   }
 

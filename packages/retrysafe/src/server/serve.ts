@@ -200,6 +200,7 @@ async function performKeyed<Request>(
     names,
     surroundings: safe.surroundings,
     ...(expired !== undefined && { mayNotRun: expired }),
+    ...(rules.grace !== 'finish' && { desertion: { gone: incoming.gone(), graceMs: rules.grace } }),
     dispatch(run, attempt) {
       const stop = new AbortController()
       const context = contextOf(engine, call, attempt, stop.signal)
@@ -207,7 +208,6 @@ async function performKeyed<Request>(
       watch = safe.watchRun?.(name, attempt.number)
       if (watch === undefined) handle()
       else watch.within(handle)
-      if (rules.onDisconnect === 'cancel') onceAborted(incoming.gone(), run.stop)
     },
     tell(turn) {
       if (turn.kind === 'executed') watch?.ended(turn.recorded)
@@ -228,11 +228,6 @@ function contextOf({ identity }: Engine, call: KeyedCall, attempt: Attempt, sign
     replayable: true,
     derive: name => deriveKey(identity.fingerprintKey, call.key, name),
   }
-}
-
-function onceAborted(signal: AbortSignal, act: () => void): void {
-  if (signal.aborted) act()
-  else signal.addEventListener('abort', act, { once: true })
 }
 
 function withoutKey<Request>(incoming: Incoming<Request>): IdempotencyContext {

@@ -225,7 +225,10 @@ describe('options', () => {
     [() => ({ ...safe(), name: '' }), 'name takes 1 to 100 characters'],
     [() => ({ ...safe(), name: 'n'.repeat(101) }), 'name takes 1 to 100 characters'],
     [() => ({ ...safe(), waitMs: -1 }), 'waitMs takes a whole number from 0 to 3600000, not -1'],
-    [() => ({ ...safe(), onDisconnect: 'auto' }), "onDisconnect takes 'finish' or 'cancel'"],
+    [
+      () => ({ ...safe(), onDisconnect: 'auto' }),
+      "onDisconnect takes 'finish', 'cancel' or a time such as 'grace:30s', at most 24h, not \"auto\"",
+    ],
     [() => ({ ...safe(), onCrash: 'ask' }), "onCrash takes 'rerun' or 'fail', not \"ask\""],
     [() => ({ ...safe(), retentionMs: 1 }), 'retentionMs takes a whole number from 1000 to 2592000000, not 1'],
   ])('%s', (options, message) => {

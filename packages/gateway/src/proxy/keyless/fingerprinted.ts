@@ -30,7 +30,7 @@ export async function serveFingerprinted(parts: ProxyParts, routed: RoutedReques
     const ruled = { ...rules, keyReuse: 'reject', retentionMs: rules.fingerprintWindowMs, expiryAware: false } as const
     const keyed: KeyedRequest = { ...routed, rules: ruled, key, tenant, body, canonical }
     const dispatch = (run: Run, attempt: Attempt): void => void sendWithKey(parts, keyed, run, attempt)
-    await serveKeyed(parts, { ...keyed, dispatch })
+    await serveKeyed(parts, { ...keyed, dispatch, left: { kind: 'keyless' } })
   } catch (error) {
     // The client has left while the form of its payload was made.
     if (error !== gone.reason) refuseError(response, error, undefined)

@@ -1,4 +1,5 @@
 import { sendProblem } from 'retrysafe/internal/adapters/node/response'
+import { graceOf } from '../grace.ts'
 import type { ProxyParts, RoutedRequest } from '../parts.ts'
 import { pass } from '../pass.ts'
 import { serveFingerprinted } from './fingerprinted.ts'
@@ -8,7 +9,11 @@ export async function serveKeyless(parts: ProxyParts, routed: RoutedRequest): Pr
   const { response, route, rules } = routed
   switch (rules.keyless) {
     case 'pass':
-      return pass(route.upstream, { ...routed, notice: undefined })
+      return pass(route.upstream, {
+        ...routed,
+        notice: undefined,
+        grace: graceOf(rules.onDisconnect, { kind: 'keyless' }),
+      })
     case 'require': {
       const detail = `Send ${parts.config.keyHeaders[0]} (--keyless require).`
       return sendProblem(response, { code: 'KEY_MISSING', detail })

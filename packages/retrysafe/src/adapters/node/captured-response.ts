@@ -19,17 +19,10 @@ import {
   setAll,
 } from './response-arguments.ts'
 
-export interface CaptureTerms {
-  /** Where the handler's answer goes. */
-  readonly answer: HandlerAnswer
-  /** Whether the handler hears at once that its client has left; else when it has answered. */
-  readonly tellsClose: boolean
-}
-
 /**
  * A response whose handler writes to us: from `capture` on, `writeHead`, `write`, `end` and whatever is built on them (a
  * framework's helpers, `pipe`) go to a `HandlerAnswer`. What the client gets goes through `outlet`, the way that was
- * there before. The handler's response outlives its client: `close` comes when the handler has answered.
+ * there before. The handler's response outlives its client: `close` comes when the handler has answered, or is stopped.
  */
 export class CapturedResponse {
   readonly outlet: Outlet
@@ -37,7 +30,7 @@ export class CapturedResponse {
   readonly #way: NativeWay
   readonly #outer: readonly (readonly [name: string, value: OutgoingHttpHeader])[]
   readonly #outerStatus: number
-  #terms: CaptureTerms | undefined
+  #answer: HandlerAnswer | undefined
   readonly #overrides = new Overrides()
   #held: HeldConnection | undefined
   /** Where the handler waits for room, if what it would wait for is a compressor's own. */
@@ -55,12 +48,12 @@ export class CapturedResponse {
     this.#outerStatus = response.statusCode
   }
 
-  /** From now on the handler writes to `terms.answer`. */
-  capture(terms: CaptureTerms): void {
-    this.#terms = terms
+  /** From now on the handler writes to `answer`. */
+  capture(answer: HandlerAnswer): void {
+    this.#answer = answer
     this.#way.capture(() => this.#forgetHeaders())
     this.#overrides.put(this.#response, {
-      ...this.#methods(terms.answer),
+      ...this.#methods(answer),
       ...this.#headerMethods(),
       headersSent: this.#view('headersSent', () => this.#hasHead),
       writableEnded: this.#view('writableEnded', () => this.#hasEnded),
@@ -68,7 +61,7 @@ export class CapturedResponse {
     })
     this.#held = new HeldConnection(this.#response, this.#way, this.#overrides, {
       isHeld: () => this.#isHeld,
-      destroyed: () => this.#terms?.answer.abandon('The handler destroyed its connection.'),
+      destroyed: () => answer.abandon('The handler destroyed its connection.'),
     })
   }
 
@@ -79,7 +72,7 @@ export class CapturedResponse {
 
   /** The handler may write on, or is not listened to any more. */
   tellRoom(): void {
-    if (this.#terms?.answer.isOver) this.#tellClose()
+    if (this.#answer?.isOver) this.#tellClose()
     if (!this.#needsDrain) return
     this.#needsDrain = false
     if (this.#way.isPatched) this.#drains.emit('drain')
@@ -120,7 +113,7 @@ export class CapturedResponse {
 
   /** @param wholeBytes length of the body, where the handler said all of it at once */
   #takeHead(wholeBytes: number | undefined): void {
-    if (this.#hasHead || this.#terms === undefined) return
+    if (this.#hasHead || this.#answer === undefined) return
     const response = this.#response
     const status = readStatus(response.statusCode)
     checkStatusMessage(response.statusMessage)
@@ -132,14 +125,14 @@ export class CapturedResponse {
       return (Array.isArray(value) ? value : [value]).flatMap(each => [name, String(each)])
     })
     this.#hasHead = true
-    this.#terms.answer.head(readHandlerHead(status, pairs, (name, value) => this.isOuter(name, value)))
+    this.#answer.head(readHandlerHead(status, pairs, (name, value) => this.isOuter(name, value)))
   }
 
   #write(chunk: unknown, encoding: BufferEncoding | undefined, callback: Callback | undefined): boolean {
     const bytes = bytesOf(chunk, encoding)
     if (this.#hasEnded) return this.#refuseLate(callback)
     this.#takeHead(undefined)
-    const hasRoom = this.#terms?.answer.write(bytes) ?? true
+    const hasRoom = this.#answer?.write(bytes) ?? true
     if (!hasRoom) this.#needsDrain = true
     if (callback !== undefined) process.nextTick(callback)
     return hasRoom
@@ -156,9 +149,9 @@ export class CapturedResponse {
     }
     if (callback !== undefined) this.#response.once('finish', () => callback())
     this.#takeHead(bytes?.byteLength ?? 0)
-    if (bytes !== undefined) this.#terms?.answer.write(bytes)
+    if (bytes !== undefined) this.#answer?.write(bytes)
     this.#hasEnded = true
-    this.#terms?.answer.end()
+    this.#answer?.end()
     this.#tellClose()
     return this.#response
   }
@@ -183,7 +176,7 @@ export class CapturedResponse {
   }
 
   get #isHeld(): boolean {
-    return !this.#hasEnded && !this.#terms?.tellsClose && !this.#terms?.answer.isOver
+    return !this.#hasEnded && !this.#answer?.isOver
   }
 
   /** Once it has closed, and may be heard to have. */

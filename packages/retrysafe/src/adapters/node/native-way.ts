@@ -26,6 +26,7 @@ export class NativeWay {
   readonly #flush: Method | undefined
   #isDelivering = false
   #isCaptured = false
+  #hasClosed = false
   #beforeHead: () => void = () => {}
 
   constructor(response: ServerResponse) {
@@ -37,6 +38,8 @@ export class NativeWay {
     const flush = Reflect.get(response, 'flush') as Method | undefined
     this.#flush = flush?.bind(response)
     if (this.isPatched) response.on('drain', () => this.#events.emit('drain'))
+    // Who asked for it before the capture hears of it too, and before any handler.
+    response.on('close', () => this.#tellClosed())
     this.outlet = this.#openOutlet()
   }
 
@@ -69,7 +72,14 @@ export class NativeWay {
   /** We hear it, whatever the handler hears. */
   hear(event: 'drain' | 'close'): boolean {
     if (event === 'drain' && this.isPatched) return this.native.emit(event) as boolean
-    return this.#events.emit(event)
+    return event === 'close' ? this.#tellClosed() : this.#events.emit(event)
+  }
+
+  /** Once, whoever says it first. */
+  #tellClosed(): boolean {
+    if (this.#hasClosed) return true
+    this.#hasClosed = true
+    return this.#events.emit('close')
   }
 
   /** The response's own, whatever the handler is told. */
@@ -91,7 +101,8 @@ export class NativeWay {
   }
 
   #emitterOf(event: string): EventEmitter {
-    return this.#isCaptured || (this.isPatched && event === 'drain') ? this.#events : this.#response
+    const isOurs = this.#isCaptured || event === 'close' || (this.isPatched && event === 'drain')
+    return isOurs ? this.#events : this.#response
   }
 
   #openOutlet(): Outlet {

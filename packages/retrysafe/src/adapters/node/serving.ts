@@ -50,7 +50,7 @@ export async function serveNode<Request>(
           stop,
           onRoom: () => captured.tellRoom(),
         })
-        captured.capture({ answer, tellsClose: rules.onDisconnect === 'cancel' })
+        captured.capture(answer)
         begin(context).catch(error => answer.fail(error))
       },
     })
