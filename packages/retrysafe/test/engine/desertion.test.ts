@@ -182,9 +182,7 @@ describe('under grace', () => {
   it('counts from the beginning for a caller who had left before', async () => {
     const attempt = await enterRun(a.engine)
     let stops = 0
-    attempt.onStop(() => {
-      stops += 1
-    })
+    attempt.onStop(() => void stops++)
     stopWhenDeserted(attempt, { gone: AbortSignal.abort(), graceMs: 5_000 }, a.process.surroundings.timers)
     await time.advance(4_999)
     expect(stops).toBe(0)
