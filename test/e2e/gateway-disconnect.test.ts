@@ -121,11 +121,11 @@ describe.each([
 
   test('without a key, too: nothing is kept, the provider is stopped', async () => {
     const provider = provide()
-    const before = await listRecords(gateway.admin)
+    const before = (await listRecords(gateway.admin)).length
     const stream = await begin(gateway, undefined)
     stream.leave()
     await eventually(() => provider.cutAtMs).toHaveLength(1)
-    expect(await listRecords(gateway.admin)).toEqual(before)
+    expect(await listRecords(gateway.admin)).toHaveLength(before)
   })
 })
 
