@@ -11,7 +11,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--observe',
     '--workers',
     '--admin-bodies',
-    '--allow-client-header',
     '--encryption-key',
     '--hash-keys',
   ],
@@ -22,8 +21,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
   '--keyless': 'pass is the default; sdk-retries is missing',
-  'Retrysafe-Retention, Retrysafe-On-Disconnect, Retrysafe-Bypass, Retrysafe-Key-Reuse':
-    'request headers, not read yet',
   'Admin API': 'GET /events and /openapi.json are missing',
   CLI: 'serve, sandbox, migrate, doctor and stats; the other commands are missing',
 }
@@ -38,9 +35,6 @@ export const reasons: Readonly<Record<string, string>> = {
   '--upstream-retries': now,
   '--prices': now,
   '--observe': now,
-  '--allow-client-header': now,
-  '--config': now,
-  '--print-config': now,
   '--max-buffered': hardening,
   '--max-store': hardening,
   '--tenant-quota': hardening,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { defaultUpstream, type GatewayConfig } from '../../../packages/gateway/src/config/config.ts'
 import { type Flag, fallbackOf } from '../../../packages/gateway/src/config/flag.ts'
 import { serveFlags } from '../../../packages/gateway/src/config/flags.ts'
+import { readRoutes } from '../../../packages/gateway/src/config/routes.ts'
 import { startGateway } from '../../../packages/gateway/src/gateway.ts'
 import { readOnDisconnect } from '../../../packages/retrysafe/src/engine/policy.ts'
 import type { Options, Setting } from './adapter.ts'
@@ -50,11 +51,11 @@ const defaults = Object.fromEntries(
 function flagsOf(options: Options): Partial<GatewayConfig> {
   const { tenant, key, onDisconnect, leaveOut, ...rest } = options
   if (key !== undefined || typeof tenant === 'function') throw new Error('a gateway calls no functions')
-  if (leaveOut !== undefined) throw new Error('the gateway does not have this option yet')
   const { handlerTimeoutMs, methods, recordStatus, keyHeaders, ...same } = rest
   return {
     ...same,
     ...(onDisconnect !== undefined && { onDisconnect: readOnDisconnect(onDisconnect) }),
+    ...(leaveOut !== undefined && { routes: readRoutes([{ match: '/**', leaveOut: [...leaveOut] }]) }),
     ...(tenant === 'single' && { tenant: { kind: 'none' } }),
     ...(handlerTimeoutMs !== undefined && { upstreamTimeoutMs: handlerTimeoutMs }),
     ...(methods !== undefined && { methods: new Set(methods) }),

@@ -3,7 +3,7 @@ import { Agent } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
 import { always, type Play, pieces } from '../script.ts'
-import { type Case, type Control, told } from '../trial.ts'
+import { type Case, type Control, refusal, told } from '../trial.ts'
 
 /** Says which run it is. */
 export const counted: Play = ({ count }) => ({ kind: 'json', value: { run: count } })
@@ -259,6 +259,28 @@ export const replayCases: readonly Case[] = [
       await expect
         .poll(async () => told(await stand.post()), { timeout: 10_000, interval: 100 })
         .toEqual([200, 'executed', '{"run":2}'])
+    },
+  },
+  {
+    name: 'Retrysafe-Retention: a shorter one counts, and what cannot be read is refused',
+    control: 'a key without the header is kept beside it',
+    async run(t) {
+      const stand = await t.open(counted, { retentionMs: 3_600_000 })
+      const ask = (key: string, retention: string | undefined) =>
+        stand.post({
+          key: `${t.key}-${key}`,
+          headers: retention === undefined ? {} : { 'Retrysafe-Retention': retention },
+        })
+      for (const wrong of ['soon', '0', '500ms', '-1', '']) {
+        expect(refusal(await ask('wrong', wrong))).toEqual([400, 'REQUEST_INVALID', 'false'])
+      }
+      expect(stand.calls.length).toBe(0)
+      expect(told(await ask('kept', undefined))).toEqual([200, 'executed', '{"run":1}'])
+      expect(told(await ask('shorter', '1'))).toEqual([200, 'executed', '{"run":2}'])
+      await expect
+        .poll(async () => told(await ask('shorter', '1s')), { timeout: 10_000, interval: 100 })
+        .toEqual([200, 'executed', '{"run":3}'])
+      expect(told(await ask('kept', '1s'))).toEqual([200, 'replayed', '{"run":1}'])
     },
   },
 ]

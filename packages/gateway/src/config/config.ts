@@ -72,6 +72,8 @@ export interface GatewayConfig {
   readonly maxResultBytes: number
   /** The operator's own; they beat the shipped ones. */
   readonly prices: PriceList | undefined
+  /** Headers that clients may send beside those that every client may; lower case. */
+  readonly clientHeaders: ReadonlySet<string>
   readonly adminHost: string
   readonly adminPort: number
   readonly adminToken: string | undefined
@@ -93,6 +95,7 @@ export type RoutedMember =
   | 'fingerprintWindowMs'
   | 'keyReuse'
   | 'waitMs'
+  | 'onDisconnect'
   | 'onCrash'
   | 'maxAttempts'
   | 'expiryAware'

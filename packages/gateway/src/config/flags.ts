@@ -5,6 +5,7 @@ import { readCertificates } from './certificates.ts'
 import type { KeylessMode, KeyReuse, SettableMember, StoreErrorPolicy } from './config.ts'
 import type { Flag } from './flag.ts'
 import {
+  clientHeader,
   countBetween,
   durationBetween,
   keyHeader,
@@ -176,6 +177,13 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
     help: 'JSON with prices of your own, by model; they beat the shipped ones (see docs/observe.md)',
     read: readPriceFile,
     isPath: true,
+  },
+  clientHeaders: {
+    flag: '--allow-client-header <name>',
+    help: 'what clients may say for themselves: Retrysafe-Key-Reuse, Retrysafe-Bypass; repeatable; from others it is ignored',
+    read: clientHeader,
+    combine: (headers: readonly string[]) => new Set(headers.map(header => header.toLowerCase())),
+    repeatable: true,
   },
   adminHost: { flag: '--admin-host <host>', help: 'address of the admin listener', read: text, fallback: '127.0.0.1' },
   adminPort: {

@@ -37,7 +37,9 @@ export function shapeOf({ read }: Flag): ValueShape {
 /** The values of a member as its flag would be given them; throws a `FlagError`, which begins with `[2]: ` within a list. */
 export function textsOf(flag: Flag, value: unknown): readonly string[] {
   if (!flag.repeatable || !Array.isArray(value)) return [textOf(flag, value)]
-  if (value.length === 0 || value.length > maxValues) throw new FlagError(`it takes 1 to ${maxValues} values`)
+  if (value.length > maxValues) throw new FlagError(`it takes at most ${maxValues} values`)
+  // None is what holds by default where there is no default.
+  if (value.length === 0 && flag.fallback !== undefined) throw new FlagError('it takes one value at least')
   return value.map((one, at) => within(`[${at}]`, () => textOf(flag, one)))
 }
 

@@ -114,3 +114,14 @@ export const onDisconnect: Read<DisconnectPolicy> = shaped(
   },
   { type: 'string', pattern: '^(auto|finish|cancel|grace:(0|[0-9]{1,12}([.][0-9]{1,3})?(ms|s|m|h|d)))$' },
 )
+
+const clientHeaders = ['Retrysafe-Key-Reuse', 'Retrysafe-Bypass'] as const
+
+export const clientHeader: Read<string> = shaped(
+  value => {
+    const header = clientHeaders.find(name => name.toLowerCase() === value.toLowerCase())
+    if (header === undefined) throw new FlagError(`it takes ${clientHeaders.join(' or ')}`)
+    return header
+  },
+  { type: 'string', enum: clientHeaders },
+)

@@ -18,6 +18,7 @@ const routedMembers: { readonly [Member in RoutedMember]: true } = {
   fingerprintWindowMs: true,
   keyReuse: true,
   waitMs: true,
+  onDisconnect: true,
   onCrash: true,
   maxAttempts: true,
   expiryAware: true,

@@ -7,6 +7,7 @@ import { readRequestHead } from 'retrysafe/internal/server/request-head'
 import { refusalOf } from './admission.ts'
 import { takeBody } from './body.ts'
 import { readTenant } from './caller.ts'
+import { readWishes } from './client-rules.ts'
 import { isBypassed, type KeyedHead, noticeOf, passUnprotected, serveKeyed } from './keyed.ts'
 import { serveKeyless } from './keyless/keyless.ts'
 import type { ProxyParts } from './parts.ts'
@@ -20,8 +21,8 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   const url = request.url ?? ''
   const asked = readTarget(url)
   if (asked.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: asked.reason })
-  const rules = parts.rules.find(asked.path)
-  const tenantHeader = rules.tenant.kind === 'header' ? rules.tenant.name : undefined
+  const ruled = parts.rules.find(asked.path)
+  const tenantHeader = ruled.tenant.kind === 'header' ? ruled.tenant.name : undefined
   const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
   const refusal = refusalOf(request, head)
   if (refusal !== undefined) return sendProblem(response, refusal)
@@ -32,11 +33,17 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   if (parts.isDraining()) {
     return refuseDraining(response, reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined)
   }
-  if (!rules.methods.has(request.method ?? '')) {
+  const wishes = readWishes(ruled, head, config.clientHeaders)
+  if (wishes.kind === 'bypass' || !ruled.methods.has(request.method ?? '')) {
     const notice = reading.kind === 'key' ? noticeOf('bypassed', reading.key) : undefined
     return pass(route.upstream, { request, response, head, target, notice })
   }
   if (reading.kind === 'invalid') return sendProblem(response, { code: 'KEY_INVALID', detail: `${reading.reason}.` })
+  if (wishes.kind === 'invalid') {
+    const notice = reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined
+    return sendProblem(response, { code: 'REQUEST_INVALID', detail: wishes.reason }, notice)
+  }
+  const { rules } = wishes
   if (reading.kind === 'absent') {
     return serveKeyless(parts, { request, response, head, route, rules, target, query: asked.query })
   }

@@ -27,6 +27,23 @@ export interface RequestHead {
   readonly wait: WaitHeaders
   /** What an SDK says of its own retries; several lines are a list with commas. */
   readonly retryCount: string | undefined
+  readonly wishes: ClientWishes
+}
+
+/** What a client asks of us for its own call; each value as sent, or `undefined`. None of it goes upstream. */
+export interface ClientWishes {
+  readonly retention: string | undefined
+  readonly onDisconnect: string | undefined
+  readonly keyReuse: string | undefined
+  readonly bypass: string | undefined
+}
+
+/** By far the most ask for nothing. */
+export const noWishes: ClientWishes = {
+  retention: undefined,
+  onDisconnect: undefined,
+  keyReuse: undefined,
+  bypass: undefined,
 }
 
 const credentialHeaders = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'] as const
@@ -66,6 +83,7 @@ export interface HeaderRoles {
 export function readRequestHead(rawHeaders: readonly string[], names: HeaderRoles): RequestHead {
   const values: (string | undefined)[] = Array(readNames.length).fill(undefined)
   let tenantHeader: string | undefined
+  let hasOurs = false
   const forward: string[] = []
   const keyLines = new Map<string, string[]>()
   const counted = new Map<string, string>()
@@ -73,6 +91,7 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
     const rawName = rawHeaders[at] ?? ''
     const value = rawHeaders[at + 1] ?? ''
     const { name, hopByHop, ours, slot } = headerNameOf(rawName)
+    if (ours) hasOurs = true
     if (slot !== -1) values[slot] = joined(values[slot], value)
     if (name === names.tenant) tenantHeader = joined(tenantHeader, value)
     if (names.keys.includes(name)) addLine(keyLines, name, value)
@@ -107,6 +126,16 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
       stainlessReadTimeout: read('x-stainless-read-timeout'),
     },
     retryCount: read('x-stainless-retry-count'),
+    wishes: hasOurs ? wishesIn(read) : noWishes,
+  }
+}
+
+function wishesIn(read: (name: ReadName) => string | undefined): ClientWishes {
+  return {
+    retention: read('retrysafe-retention'),
+    onDisconnect: read('retrysafe-on-disconnect'),
+    keyReuse: read('retrysafe-key-reuse'),
+    bypass: read('retrysafe-bypass'),
   }
 }
 

@@ -9,8 +9,10 @@ import { type Turn, tellTurn } from '../engine/turn.ts'
 import { canonicalBody } from '../fingerprint/canonical-body.ts'
 import type { KeyReading } from '../protocol/key.ts'
 import { isProblemCode, type Problem } from '../protocol/problem.ts'
+import { retentionForm } from '../protocol/retention.ts'
 import { waitBoundMs } from '../protocol/wait.ts'
 import type { Caller, KeyNotice } from './caller.ts'
+import { clientPolicy } from './client-policy.ts'
 import { credentialsOf, readCallersKey, tenantOn } from './credentials.ts'
 import { refuseExpired } from './first-sent.ts'
 import { KeyedCall } from './keyed-call.ts'
@@ -160,7 +162,12 @@ async function performKeyed<Request>(
   { engine, head, key, tenant, tell }: Keyed,
 ): Promise<void> {
   const { caller } = stage
-  const { safe, policy, name } = rules
+  const { safe, name } = rules
+  const policy = clientPolicy(rules.policy, head)
+  if (policy === undefined) {
+    tell({ kind: 'refused', code: 'REQUEST_INVALID' })
+    return caller.problem({ code: 'REQUEST_INVALID', detail: `Retrysafe-Retention: ${retentionForm}.` }, refused)
+  }
   const body = await incoming.body(rules.maxRequestBytes)
   if (body.kind === 'left') return
   if (body.kind === 'refused' || body.kind === 'too large') {
