@@ -41,7 +41,7 @@ export const engineMutants = [
     name: 'waiter executes without claiming',
     about: 'after a failed run that it followed it runs under a token that nobody gave it',
     file: 'engine/claim.ts',
-    find: "case 'ended':\n        return this.#runFailed(fence, opened.cooldownMs)",
+    find: "case 'ended':\n          return this.#runFailed(fence, opened.cooldownMs)",
     replace:
       "case 'ended': {\n        const token = { fence: fence + 1, owner: this.#owner }\n        const answer = { kind: 'acquired', token, attempt: 1, sent: true, onCrash: 'rerun' } as const\n        return { kind: 'run', attempt: this.#port.start(this.#call, answer, instant(this.#port.surroundings.clock)) }\n      }",
   },

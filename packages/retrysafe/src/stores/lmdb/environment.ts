@@ -4,6 +4,7 @@ import { pause, type Timers } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { describeThrown } from '../../engine/thrown.ts'
 import { requirePeer } from '../peer.ts'
+import { DiskRoom, type Need } from './disk-room.ts'
 import { asStoreError, type Folder, newerVersion } from './folder.ts'
 import { rowFormat } from './row-codec.ts'
 import { WriteWatch } from './write-watch.ts'
@@ -33,10 +34,12 @@ export interface Environment {
   /**
    * Queues a conditional write; all its parts are committed together or not at all, and on the disk when it resolves.
    *
-   * @param write queues the write, and answers LMDB's promise: false when the condition did not hold
+   * @param write queues the write, and answers LMDB's promise: false when the condition did not hold. `isTight`: its
+   * values should be small enough to lie in single pages
+   * @param need what it takes of the disk; absent: hardly anything, so that it is tried in any case
    * @throws {RetrysafeError} `STORE_UNAVAILABLE` after 2 s, `STORE_FULL`
    */
-  commit(write: () => Promise<boolean>): Promise<boolean>
+  commit(write: (isTight: boolean) => Promise<boolean>, need?: Need): Promise<boolean>
   /** From now on every step is refused: the files in the folder are not the ones that are open. */
   abandon(): void
   /** Runs something while no process can commit. */
@@ -88,9 +91,8 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     const table = (name: string, kind: typeof plain | typeof revised): Table => root.openDB({ name, ...kind })
     const meta = table('meta', plain)
     requireFormat(meta, join(folder.path, 'data.mdb'))
-    const records = table('records', revised)
-    return {
-      records,
+    const tables = {
+      records: table('records', revised),
       logs: table('logs', plain),
       steps: table('steps', plain),
       expiry: table('expiry', plain),
@@ -99,15 +101,23 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
       counters: table('counters', revised),
       marks: table('marks', plain),
       meta,
+    }
+    const insideBytes = (): number => freeBytesOf(root, Object.values(tables))
+    const room = new DiskRoom({ path: folder.path, monotonicMs: options.monotonicMs, insideBytes })
+    return {
+      ...tables,
       lastRevision: () => lmdb.getLastVersion(),
       refresh() {
         watch.requireOpen()
         root.resetReadTxn()
       },
-      async commit(write) {
+      async commit(write, need) {
         const holdMs = watch.holdMs()
         if (holdMs > 0) await pause(options.timers, holdMs)
-        const commit = watch.begin(write)
+        const entered = need === undefined ? false : room.enter(need)
+        const isTight = typeof entered === 'boolean' ? entered : await entered
+        const leave = (): void => (need === undefined ? undefined : room.leave(need))
+        const commit = begin(watch, () => write(isTight), leave)
         commit.catch(ignoreReason)
         try {
           return await watch.bound(commit)
@@ -128,6 +138,43 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
     folder.openers.leave()
     throw asOpenError(folder.path, error)
   }
+}
+
+/** @param over called when it is over, also where that is after its time-out */
+function begin(watch: WriteWatch, write: () => Promise<boolean>, over: () => void): Promise<boolean> {
+  try {
+    const commit = watch.begin(write)
+    commit.then(over, over)
+    return commit
+  } catch (error) {
+    over()
+    throw error
+  }
+}
+
+interface TableStats {
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+}
+
+interface FileStats {
+  readonly pageSize: number
+  readonly lastPageNumber: number
+  /** Of the table that names the tables, and of the one that names free pages. */
+  readonly root: TableStats
+  readonly free: TableStats
+}
+
+/** What of the file is no table's: LMDB writes there before the file grows. */
+function freeBytesOf(root: RootDatabase<Buffer, Buffer>, tables: readonly Table[]): number {
+  const { pageSize, lastPageNumber, root: names, free } = root.getStats() as FileStats
+  const all = [names, free, ...tables.map(each => each.getStats() as TableStats)]
+  const used = all.reduce(
+    (pages, each) => pages + each.treeBranchPageCount + each.treeLeafPageCount + each.overflowPages,
+    2,
+  )
+  return Math.max(0, lastPageNumber + 1 - used) * pageSize
 }
 
 /** Any number that the entry has not had: a late condition must not hold for one that was made anew. */

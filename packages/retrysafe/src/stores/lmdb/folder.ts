@@ -142,6 +142,10 @@ function isFull(path: string): boolean {
   return bavail * bsize < roomBytes
 }
 
+export function fullDisk(path: string, cause?: unknown): RetrysafeError {
+  return new RetrysafeError('STORE_FULL', `no space is left for ${path}: free some, or move the store`, { cause })
+}
+
 /** A file system's error in our words, with what to do. */
 export function asStoreError(path: string, error: unknown): RetrysafeError {
   if (error instanceof RetrysafeError) return error
@@ -149,9 +153,7 @@ export function asStoreError(path: string, error: unknown): RetrysafeError {
   const code = String((error as { code?: unknown }).code ?? message)
   const isCutShort = /Input\/output error/i.test(message) && isFull(path)
   if (isCutShort || /ENOSPC|EDQUOT|EFBIG|MDB_MAP_FULL|No space left|quota|too large/i.test(`${code} ${message}`)) {
-    return new RetrysafeError('STORE_FULL', `no space is left for ${path}: free some, or move the store`, {
-      cause: error,
-    })
+    return fullDisk(path, error)
   }
   if (/EACCES|EPERM|EROFS|Permission denied|Read-only/i.test(`${code} ${message}`)) {
     return new RetrysafeError(

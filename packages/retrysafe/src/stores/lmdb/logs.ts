@@ -5,6 +5,8 @@ import type { StoredRow } from './row-codec.ts'
 
 /** Large pieces are cut: LMDB needs free pages in a row for each. */
 const maxPieceBytes = 262_144
+/** Where the file should not grow: beside its key it lies in any free page. */
+const pagePieceBytes = 1_800
 
 /** The logs of records that run or are large: pieces under their offsets. All reads of one turn see one state. */
 export class Logs {
@@ -14,9 +16,10 @@ export class Logs {
     this.#table = table
   }
 
-  put(record: Buffer, fence: number, { offsetBytes, bytes }: LogPiece): void {
-    for (let at = 0; at < bytes.byteLength; at += maxPieceBytes) {
-      const part = bytes.subarray(at, at + maxPieceBytes)
+  put(record: Buffer, fence: number, { offsetBytes, bytes }: LogPiece, isTight: boolean): void {
+    const most = isTight ? pagePieceBytes : maxPieceBytes
+    for (let at = 0; at < bytes.byteLength; at += most) {
+      const part = bytes.subarray(at, at + most)
       this.#table.put(pieceKey(record, fence, offsetBytes + at), asBuffer(part))
     }
   }

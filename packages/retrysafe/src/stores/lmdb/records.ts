@@ -2,6 +2,7 @@ import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { graceMs, inlineLogBytes, type LogPiece } from '../../engine/store.ts'
 import type { Change, Row, StoreTime } from '../row/row.ts'
+import type { Need } from './disk-room.ts'
 import { drawRevision, type Environment } from './environment.ts'
 import { expiryKey, partsOf, storeKeyOf } from './keys.ts'
 import { Logs } from './logs.ts'
@@ -23,6 +24,15 @@ export interface Decision<Answer> {
   readonly piece?: LogPiece
   /** A part that is written with it. */
   readonly step?: { readonly key: Buffer; readonly value: Buffer }
+}
+
+type Parts = Pick<Decision<unknown>, 'piece' | 'step'>
+
+interface Writing {
+  readonly now: StoreTime
+  readonly byOwner: boolean
+  /** The file should not grow. */
+  readonly isTight: boolean
 }
 
 /** For whom a record is written: for its token, by the process that holds it, or for the store's own order. */
@@ -94,11 +104,11 @@ export class Records {
       const decision = decide(loaded, now)
       const isKept = decision.change.kind === 'keep'
       if (isKept && loaded?.isRebased !== true) return decision.answer
-      const write =
-        isKept && loaded !== undefined
-          ? (): Promise<boolean> => this.#write(record, loaded, { kind: 'put', row: loaded.row }, {}, now, false)
-          : (): Promise<boolean> => this.#write(record, loaded, decision.change, decision, now, writer === 'owner')
-      if (await this.#environment.commit(write)) return decision.answer
+      const change: Change = isKept && loaded !== undefined ? { kind: 'put', row: loaded.row } : decision.change
+      const parts = isKept ? {} : decision
+      const write = (isTight: boolean): Promise<boolean> =>
+        this.#write(record, loaded, change, parts, { now, byOwner: !isKept && writer === 'owner', isTight })
+      if (await this.#environment.commit(write, needOf(loaded, change, parts))) return decision.answer
     }
     throw new RetrysafeError(
       'STORE_UNAVAILABLE',
@@ -107,17 +117,10 @@ export class Records {
   }
 
   /** Queues a conditional write of the record and of what belongs to it. */
-  #write(
-    record: Buffer,
-    loaded: Loaded | undefined,
-    change: Change,
-    parts: Pick<Decision<unknown>, 'piece' | 'step'>,
-    now: StoreTime,
-    byOwner: boolean,
-  ): Promise<boolean> {
+  #write(record: Buffer, loaded: Loaded | undefined, change: Change, parts: Parts, how: Writing): Promise<boolean> {
     const { records } = this.#environment
     const body = (): void => {
-      if (change.kind === 'put') this.#put(record, loaded, change.row, parts, now, byOwner)
+      if (change.kind === 'put') this.#put(record, loaded, change.row, parts, how)
       else if (change.kind === 'delete' && loaded !== undefined) this.#remove(record, loaded)
     }
     return loaded === undefined ? records.ifNoExists(record, body) : records.ifVersion(record, loaded.revision, body)
@@ -127,9 +130,8 @@ export class Records {
     record: Buffer,
     loaded: Loaded | undefined,
     row: Row,
-    { piece, step }: Pick<Decision<unknown>, 'piece' | 'step'>,
-    now: StoreTime,
-    byOwner: boolean,
+    { piece, step }: Parts,
+    { now, byOwner, isTight }: Writing,
   ): void {
     const { records, steps } = this.#environment
     const stored: StoredRow = {
@@ -139,7 +141,7 @@ export class Records {
       stampLeaseMs: now.leaseMs,
       stampWallMs: now.wallMs,
       wokenAtMs: this.#index(record, loaded, row),
-      log: this.#putLog(record, loaded, row, piece),
+      log: this.#putLog(record, loaded, row, piece, isTight),
     }
     if (row.steps === 0) this.#dropSteps(record, loaded)
     if (step !== undefined) steps.put(step.key, step.value)
@@ -174,16 +176,22 @@ export class Records {
   }
 
   /** @returns the log, where it is kept in the row itself */
-  #putLog(record: Buffer, loaded: Loaded | undefined, row: Row, piece: LogPiece | undefined): Uint8Array | undefined {
+  #putLog(
+    record: Buffer,
+    loaded: Loaded | undefined,
+    row: Row,
+    piece: LogPiece | undefined,
+    isTight: boolean,
+  ): Uint8Array | undefined {
     if (piece === undefined) {
       const isSameLog =
         loaded !== undefined && loaded.row.fence === row.fence && loaded.row.lengthBytes === row.lengthBytes
       if (!isSameLog && loaded !== undefined) this.logs.cut(record, loaded, 0)
       return isSameLog ? loaded.log : undefined
     }
-    if (row.state !== 'completed' || row.lengthBytes > inlineLogBytes) {
+    if (row.state !== 'completed' || row.lengthBytes > inlineLogBytes || isTight) {
       if (loaded !== undefined) this.logs.cut(record, loaded, piece.offsetBytes)
-      this.logs.put(record, row.fence, piece)
+      this.logs.put(record, row.fence, piece, isTight)
       return undefined
     }
     if (piece.offsetBytes === 0 || loaded === undefined) {
@@ -256,6 +264,14 @@ export class Records {
     this.#known.set(owner, { isGone, untilMs: isGone ? Number.POSITIVE_INFINITY : now.leaseMs + believeMs })
     return isGone
   }
+}
+
+/** What a write takes of the disk, where that is more than a few pages, or begins something. */
+function needOf(loaded: Loaded | undefined, change: Change, { piece, step }: Parts): Need | undefined {
+  const bytes = piece?.bytes.byteLength ?? step?.value.byteLength ?? 0
+  if (bytes > 0) return { kind: 'bytes', bytes }
+  const isClaim = change.kind === 'put' && change.row.state === 'running' && loaded?.row.fence !== change.row.fence
+  return isClaim ? { kind: 'claim' } : undefined
 }
 
 function readRow(record: Buffer, bytes: Buffer): StoredRow {
