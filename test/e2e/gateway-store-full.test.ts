@@ -1,14 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
 import { type Gateway, makeStoreFolder, startGateway, storeIn } from '../support/gateway.ts'
 import { runProgram } from '../support/program.ts'
-import { stateOf } from '../support/records.ts'
+import { listRecords, stateOf } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 const sandbox = await startSandbox()
 afterAll(sandbox.stop)
@@ -45,6 +46,13 @@ function fill(disk: string): () => void {
   return () => rmSync(path)
 }
 
+/** Takes so much of a disk; answers what gives it back. */
+function fillPart(disk: string, bytes: number): () => void {
+  const path = join(disk, 'ballast')
+  writeFileSync(path, Buffer.alloc(bytes, 'x'))
+  return () => rmSync(path)
+}
+
 /** Runs new keys until one is refused; answers it. */
 async function firstRefused(gateway: Gateway): Promise<string> {
   for (let at = 0; at < 500; at++) {
@@ -54,6 +62,30 @@ async function firstRefused(gateway: Gateway): Promise<string> {
     return `new-${at}`
   }
   throw new Error('500 new keys found room on a full disk')
+}
+
+const largeBody = Buffer.alloc(900_000, 'large answers ')
+
+/** A gateway on a disk of its own, before a provider of large answers. */
+async function startBeforeLarge(size: string) {
+  const runs = new Map<string, number>()
+  const upstream = await startUpstream((response, request) => {
+    const key = String(request.headers['idempotency-key'])
+    runs.set(key, (runs.get(key) ?? 0) + 1)
+    response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': largeBody.byteLength }).end(largeBody)
+  })
+  onTestFinished(upstream.stop)
+  const folder = makeStoreFolder()
+  const gateway = await startGateway(upstream.url, storeIn(folder), {}, withDisk(folder, size))
+  onTestFinished(gateway.stop)
+  const call = (key: string): Promise<Answer> =>
+    ask(`${gateway.url}/large`, { headers: { Authorization: 'Bearer sk-test', 'Idempotency-Key': key }, body: '{}' })
+  const disk = join('/proc', String(gateway.pid), 'root', folder)
+  return { gateway, disk, call, provider: { mostRuns: () => Math.max(...runs.values()) } }
+}
+
+async function listStates(gateway: Gateway, state: string): Promise<number> {
+  return (await listRecords(gateway.admin)).filter(record => Object(record).state === state).length
 }
 
 // Mounting takes a right that not every machine gives.
@@ -105,6 +137,50 @@ describe.skipIf(!canMount())('a disk that is full', () => {
     expect(await takeAll(again[Symbol.asyncIterator]())).toBe(whole)
     const runs = await Promise.all(['kept', 'running', 'stream', refused].map(sandbox.meter.runs))
     expect(runs).toEqual([1, 1, 1, 1])
+  })
+
+  // LMDB itself damages its memory there, and ends the process.
+  test('with answers of many pages, forty at once: the process lives, and what was refused a place is recorded later', async () => {
+    const { gateway, disk, call, provider } = await startBeforeLarge('8m')
+    const free = fillPart(disk, 2_000_000)
+    const first = await Promise.all(Array.from({ length: 40 }, (_, at) => call(`large-${at}`)))
+    const served = first.filter(({ status }) => status === 200)
+    const refused = first.filter(({ status }) => status !== 200)
+    // They fit two or three times, but nobody knows how long an answer is going to be.
+    expect(served.length).toBeGreaterThan(5)
+    for (const { body } of served) expect(body.equals(largeBody)).toBe(true)
+    for (let round = 0; round < 4; round++) {
+      const more = await Promise.all(Array.from({ length: 10 }, (_, at) => call(`more-${round}-${at}`)))
+      refused.push(...more.filter(({ status }) => status !== 200))
+    }
+    expect(refused.length).toBeGreaterThan(5)
+    for (const answer of refused) expect(problemOf(answer)).toEqual(storeFull)
+    expect((await ask(`${gateway.url}/_retrysafe/livez`, { method: 'GET' })).status).toBe(200)
+    expect(gateway.stderr()).not.toContain('mdb_page_spill')
+
+    const kept = await listStates(gateway, 'completed')
+    free()
+    await eventually(() => listStates(gateway, 'completed')).toBeGreaterThan(kept)
+    const again = await Promise.all(Array.from({ length: 40 }, (_, at) => call(`large-${at}`)))
+    expect(again.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(served.length)
+    expect(provider.mostRuns()).toBe(1)
+  })
+
+  test('full of records alone: once some are removed there is room again, though the file is as large as before', async () => {
+    const { gateway, disk, call } = await startBeforeLarge('8m')
+    let refused = await call('first')
+    for (let at = 0; refused.status === 200; at++) refused = await call(`filling-${at}`)
+    expect(problemOf(refused)).toEqual(storeFull)
+    const sizeBytes = statSync(join(disk, 'data.mdb')).size
+    for (const record of await listRecords(gateway.admin)) {
+      const { id } = Object(record)
+      await ask(`${gateway.admin}/api/v1/records/${id}?force=true`, { method: 'DELETE' })
+    }
+    await eventually(async () => (await call('after')).status).toBe(200)
+    await eventually(() => stateOf(gateway.admin, 'after')).toBe('completed')
+    const replay = await call('after')
+    expect([replay.headers['retrysafe-outcome'], replay.body.equals(largeBody)]).toEqual(['replayed', true])
+    expect(statSync(join(disk, 'data.mdb')).size).toBeGreaterThanOrEqual(sizeBytes)
   })
 })
 

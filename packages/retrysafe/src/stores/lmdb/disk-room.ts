@@ -10,6 +10,8 @@ const pagesBytes = 16_384
 const mostReserveBytes = 67_108_864
 /** Nor may outcomes take all: leases and the sweep go on. At most so much, and a 32nd of the disk. */
 const mostFloorBytes = 1_048_576
+/** An outcome that found no room is tried again within this, for as long as its process lives. */
+const missedMs = 10_000
 /** Others write to the disk too. */
 const believeMs = 1_000
 
@@ -31,6 +33,9 @@ export class DiskRoom {
   #believedUntilMs = 0
   #underWayBytes = 0
   #writtenBytes = 0
+  /** What an outcome that found no room would have taken: until it has been tried again, that much more is kept free. */
+  #missedBytes = 0
+  #missedUntilMs = 0
 
   constructor(terms: DiskRoomTerms) {
     this.#terms = terms
@@ -68,13 +73,25 @@ export class DiskRoom {
     const reserveBytes = Math.min(mostReserveBytes, sizeBytes / 8)
     const leftBytes = freeBytes - bytes
     this.#budgetBytes = Math.max(0, (leftBytes - 2 * reserveBytes) / 2)
-    this.#believedUntilMs = monotonicMs() + believeMs
-    const keptBytes = need.kind === 'claim' ? reserveBytes : Math.min(mostFloorBytes, sizeBytes / 32)
+    const nowMs = monotonicMs()
+    this.#believedUntilMs = nowMs + believeMs
+    if (nowMs > this.#missedUntilMs) this.#missedBytes = 0
+    const isClaim = need.kind === 'claim'
+    const keptBytes = isClaim ? reserveBytes + this.#missedBytes : Math.min(mostFloorBytes, sizeBytes / 32)
     const isTight = leftBytes < keptBytes
     // Half of it: the newest may still be somebody's to read.
-    if (isTight && leftBytes + insideBytes() / 2 < keptBytes) throw fullDisk(path)
+    const isFull = isTight && leftBytes + insideBytes() / 2 < keptBytes
+    if (!isClaim) this.#noteOutcome(bytes, isFull, nowMs)
+    if (isFull) throw fullDisk(path)
     this.#underWayBytes += bytes
     return isTight
+  }
+
+  #noteOutcome(bytes: number, isFull: boolean, nowMs: number): void {
+    if (isFull) {
+      this.#missedBytes = Math.max(this.#missedBytes, bytes)
+      this.#missedUntilMs = nowMs + missedMs
+    } else if (bytes >= this.#missedBytes) this.#missedBytes = 0
   }
 }
 
