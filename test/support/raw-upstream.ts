@@ -9,6 +9,8 @@ export interface RawUpstream {
   readonly url: string
   /** Requests since `answerWith`. */
   received(): number
+  /** Those, byte for byte as Latin-1. */
+  readonly requests: readonly string[]
   answerWith(answer: RawAnswerer): void
   stop(): void
 }
@@ -16,7 +18,7 @@ export interface RawUpstream {
 export async function startRawUpstream(): Promise<RawUpstream> {
   const sockets = new Set<Socket>()
   let answer: RawAnswerer = () => {}
-  let received = 0
+  const requests: string[] = []
   const server = createServer(socket => {
     sockets.add(socket)
     let waiting = ''
@@ -26,18 +28,19 @@ export async function startRawUpstream(): Promise<RawUpstream> {
       waiting += bytes.toString('latin1')
       const length = requestLength(waiting)
       if (length === undefined || waiting.length < length) return
+      const count = requests.push(waiting.slice(0, length))
       waiting = waiting.slice(length)
-      received++
-      answer(socket, received)
+      answer(socket, count)
     })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received: () => received,
+    received: () => requests.length,
+    requests,
     answerWith(next) {
-      received = 0
+      requests.length = 0
       answer = next
     },
     stop() {

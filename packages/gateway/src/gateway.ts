@@ -11,8 +11,10 @@ import { type GatewayConfig, isLoopback } from './config/config.ts'
 import { urlHost } from './config/flags.ts'
 import { Ledger } from './ledger/ledger.ts'
 import { Prices } from './ledger/prices.ts'
-import { reportLedger, reportPrices } from './ledger/report.ts'
+import { readStats } from './ledger/stats.ts'
 import { CanonicalBodies } from './proxy/canonical-bodies.ts'
+import { observingNotice } from './proxy/observe/notice.ts'
+import { Observer } from './proxy/observe/observer.ts'
 import { createProxy } from './proxy/server.ts'
 import { StoreWatch } from './proxy/store-watch.ts'
 import { trustAlso } from './proxy/trust.ts'
@@ -37,7 +39,8 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   checkAdmin(config)
   checkResults(config)
   const trust = trustAlso(config.upstreamCertificates)
-  const store = await openStore(config.store, { warn: log }).catch(named('--store'))
+  // Who only looks on needs no store, and works without.
+  const store = await openStore(config.observe ? 'memory:' : config.store, { warn: log }).catch(named('--store'))
   const storeWatch = new StoreWatch(store, { policy: config.onStoreError, surroundings: processSurroundings, log })
   const engine = await openEngine({
     store: storeWatch.store,
@@ -56,13 +59,16 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   // On the bare store: what it is asked for here no request waits for.
   const ledger = new Ledger(store, processSurroundings)
   const prices = new Prices(config.prices)
-  const proxy = createProxy({ config, engine, storeWatch, upstreams, canonicalBodies, ledger, log, anonymous })
+  const observer = config.observe ? new Observer({ surroundings: processSurroundings, log }) : undefined
+  if (config.observe) log(observingNotice(config))
+  const parts = { config, engine, storeWatch, upstreams, canonicalBodies, ledger, observer, log, anonymous }
+  const proxy = createProxy(parts)
   const admin = createAdmin({
     engine,
     host: config.adminHost,
     token: config.adminToken,
     unreadyReason: () => (draining ? 'draining' : storeWatch.unreadyReason),
-    stats: async () => ({ prices: reportPrices(prices), ledger: reportLedger(await ledger.read(), prices) }),
+    stats: () => readStats(prices, ledger, observer),
   })
 
   async function close(): Promise<void> {
@@ -74,6 +80,7 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
     }
     await upstreams.close()
     await canonicalBodies.close()
+    observer?.close()
     await ledger.close()
     await engine.close()
   }
@@ -90,7 +97,7 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   return {
     url: urlOf(proxy.server, config.host),
     admin: urlOf(admin, config.adminHost),
-    store: store.name,
+    store: config.observe ? 'none' : store.name,
     async drain() {
       draining = true
       proxy.drain()

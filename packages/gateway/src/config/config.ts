@@ -70,6 +70,8 @@ export interface GatewayConfig {
   readonly upstreamTimeoutMs: number
   readonly maxRequestBytes: number
   readonly maxResultBytes: number
+  /** Nothing is done but to look for duplicates. */
+  readonly observe: boolean
   /** The operator's own; they beat the shipped ones. */
   readonly prices: PriceList | undefined
   /** Headers that clients may send beside those that every client may; lower case. */

@@ -172,6 +172,12 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
     read: sizeBetween(1, 1_073_741_824, '1b to 1gb'),
     fallback: '64mb',
   },
+  observe: {
+    flag: '--observe [on|off]',
+    help: 'every request passes untouched, no store is opened; duplicates that would not have been run are found and told by retrysafe stats',
+    read: onOrOff,
+    fallback: 'off',
+  },
   prices: {
     flag: '--prices <file>',
     help: 'JSON with prices of your own, by model; they beat the shipped ones (see docs/observe.md)',

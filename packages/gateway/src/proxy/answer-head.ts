@@ -14,7 +14,12 @@ export interface UpstreamHead extends AnswerHead {
   readonly unknownTransferCoding: string | undefined
 }
 
-export function readAnswerHead(status: number, rawHeaders: unknown, parsed: IncomingHttpHeaders): UpstreamHead {
+export function readAnswerHead(
+  status: number,
+  rawHeaders: unknown,
+  parsed: IncomingHttpHeaders,
+  keepsOurs = false,
+): UpstreamHead {
   const headers: string[] = []
   const replayable: string[] = []
   const dropped = connectionTokens(all(parsed.connection))
@@ -24,8 +29,8 @@ export function readAnswerHead(status: number, rawHeaders: unknown, parsed: Inco
     const value = text(raw[at + 1])
     const { name, hopByHop, ours, slot, replayable: isKept } = headerNameOf(rawName)
     // Without its type or encoding nobody could read the body: those go on, whatever `Connection` names.
-    if (hopByHop || ours || (slot === -1 && dropped.has(name))) continue
-    if (name === 'content-length' || name === headerNames.age) continue
+    if (hopByHop || (ours && !keepsOurs) || (slot === -1 && dropped.has(name))) continue
+    if (name === 'content-length' || (name === headerNames.age && !keepsOurs)) continue
     headers.push(rawName, value)
     if (isKept) replayable.push(rawName, value)
   }

@@ -7,7 +7,7 @@ import { failureOf, type UpstreamFailure, type UpstreamHandler } from './upstrea
 /** Who takes an answer in. */
 export interface AnswerSink {
   /** @returns whether the body is to be decoded before it comes */
-  head(head: UpstreamHead): 'decode' | 'as it is'
+  head(head: UpstreamHead, reason?: string): 'decode' | 'as it is'
   /** @returns false when the upstream should wait for `resume` */
   data(bytes: Buffer): boolean
   /** Comes once: without a failure, the body ended as its framing says. */
@@ -17,6 +17,7 @@ export interface AnswerSink {
 /** Takes one answer from the upstream to its sink: heads read, bodies decoded where asked, failures told apart. */
 export class AnswerIntake implements UpstreamHandler {
   readonly #sink: AnswerSink
+  readonly #keepsOurs: boolean
   #controller: Dispatcher.DispatchController | undefined
   #decoder: ContentDecoder | undefined
   #head: UpstreamHead | undefined
@@ -24,8 +25,10 @@ export class AnswerIntake implements UpstreamHandler {
   #received = false
   #ended = false
 
-  constructor(sink: AnswerSink) {
+  /** @param keepsOurs what is ours elsewhere goes on, too: another Retrysafe behind this one may have said it */
+  constructor(sink: AnswerSink, { keepsOurs = false }: { keepsOurs?: boolean } = {}) {
     this.#sink = sink
+    this.#keepsOurs = keepsOurs
   }
 
   /** Goes on after `data` has answered false. */
@@ -49,15 +52,20 @@ export class AnswerIntake implements UpstreamHandler {
     if (this.#stopped) controller.abort(new Error('the call was stopped'))
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, parsed: IncomingHttpHeaders): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    parsed: IncomingHttpHeaders,
+    reason?: string,
+  ): void {
     // 1xx: the real one is still to come (RFC 9110 §15.2).
     if (status < 200) return
-    const head = readAnswerHead(status, controller.rawHeaders, parsed)
+    const head = readAnswerHead(status, controller.rawHeaders, parsed, this.#keepsOurs)
     if (head.unknownTransferCoding !== undefined) {
       return controller.abort(Object.assign(new Error(), { code: 'unknown Transfer-Encoding' }))
     }
     this.#head = head
-    if (this.#sink.head(head) === 'decode' && head.contentEncoding !== undefined) {
+    if (this.#sink.head(head, reason) === 'decode' && head.contentEncoding !== undefined) {
       this.#decoder = this.#openDecoder(head.contentEncoding, controller)
     }
   }

@@ -10,6 +10,7 @@ import { readTenant } from './caller.ts'
 import { readWishes } from './client-rules.ts'
 import { isBypassed, type KeyedHead, noticeOf, passUnprotected, serveKeyed } from './keyed.ts'
 import { serveKeyless } from './keyless/keyless.ts'
+import { passObserved } from './observe/pass-observed.ts'
 import type { ProxyParts } from './parts.ts'
 import { pass } from './pass.ts'
 import { missingTenant, refuseDraining, unknownUpstream } from './refusal.ts'
@@ -23,7 +24,8 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
   if (asked.kind === 'invalid') return sendProblem(response, { code: 'REQUEST_INVALID', detail: asked.reason })
   const ruled = parts.rules.find(asked.path)
   const tenantHeader = ruled.tenant.kind === 'header' ? ruled.tenant.name : undefined
-  const head = readRequestHead(request.rawHeaders, { keys: config.keyHeaders, tenant: tenantHeader })
+  const roles = { keys: config.keyHeaders, tenant: tenantHeader, keepsOurs: config.observe }
+  const head = readRequestHead(request.rawHeaders, roles)
   const refusal = refusalOf(request, head)
   if (refusal !== undefined) return sendProblem(response, refusal)
   const route = parts.upstreams.find(asked.path)
@@ -34,6 +36,13 @@ export async function travel(parts: ProxyParts, request: IncomingMessage, respon
     return refuseDraining(response, reading.kind === 'key' ? noticeOf('refused', reading.key) : undefined)
   }
   const wishes = readWishes(ruled, head, config.clientHeaders)
+  if (parts.observer !== undefined) {
+    const rules = wishes.kind === 'rules' ? wishes.rules : ruled
+    const isCounted = wishes.kind === 'rules' && reading.kind !== 'invalid' && rules.methods.has(request.method ?? '')
+    const key = reading.kind === 'key' ? reading.key : undefined
+    const routed = { request, response, head, route, rules, target, query: asked.query }
+    return passObserved(parts, parts.observer, routed, isCounted ? { key } : undefined)
+  }
   if (wishes.kind === 'bypass' || !ruled.methods.has(request.method ?? '')) {
     const notice = reading.kind === 'key' ? noticeOf('bypassed', reading.key) : undefined
     return pass(route.upstream, { request, response, head, target, notice })

@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { CountedLine } from './counted-line.ts'
 import type { Exchanges } from './exchanges.ts'
+import type { Observer } from './observe/observer.ts'
 import type { CallRules, RuleTable } from './rules.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { Route, Upstreams } from './upstreams.ts'
@@ -22,6 +23,8 @@ export interface ProxyParts {
   readonly anonymous: boolean
   readonly exchanges: Exchanges
   readonly ledger: Ledger
+  /** Set under `--observe`: then nothing else is done. */
+  readonly observer: Observer | undefined
   /** Requests with a used key and another payload. */
   readonly reuses: CountedLine
   /** Runs that were stopped because nobody wanted them any more. */

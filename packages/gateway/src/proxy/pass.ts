@@ -28,6 +28,18 @@ export interface PassedRequest {
   readonly body?: Buffer | undefined
   /** How long it goes on when its client has left. Default 0: it is stopped at once. */
   readonly grace?: Grace
+  /** Sees all of it go by. Then nothing is taken away that is ours elsewhere. */
+  readonly tap?: PassTap
+}
+
+/** Sees a request go by that is handed through, each piece after it was handed on, and changes nothing. */
+export interface PassTap {
+  sent(bytes: Buffer): void
+  /** The request is whole. */
+  sentAll(): void
+  head(head: UpstreamHead): void
+  data(bytes: Buffer): void
+  end(failure: UpstreamFailure | undefined): void
 }
 
 /** Hands a request through as if we were not there: nothing is stored. */
@@ -43,7 +55,19 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
   return new Promise(resolve => {
     const { intake } = new PassSink(passed, resolve)
     upstream.send({ method: request.method ?? 'GET', target, headers, body }, intake)
+    if (passed.tap !== undefined) watchBody(passed.tap, request, body)
   })
+}
+
+/** In the same turn in which it began to flow: nothing of it has gone by. */
+function watchBody(tap: PassTap, request: IncomingMessage, body: UpstreamRequest['body']): void {
+  if (body instanceof PassThrough) {
+    request.on('data', (bytes: Buffer) => tap.sent(bytes))
+    request.once('end', () => tap.sentAll())
+    return
+  }
+  if (Buffer.isBuffer(body)) tap.sent(body)
+  setImmediate(() => tap.sentAll())
 }
 
 /** `gone`: the client has left, or has been refused. */
@@ -61,7 +85,7 @@ async function bodyOf(passed: PassedRequest): Promise<UpstreamRequest['body'] | 
 }
 
 class PassSink implements AnswerSink {
-  readonly intake: AnswerIntake = new AnswerIntake(this)
+  readonly intake: AnswerIntake
   readonly #passed: PassedRequest
   readonly #done: () => void
   #relay: Relay | undefined
@@ -71,6 +95,7 @@ class PassSink implements AnswerSink {
   constructor(passed: PassedRequest, done: () => void) {
     this.#passed = passed
     this.#done = done
+    this.intake = new AnswerIntake(this, { keepsOurs: passed.tap !== undefined })
     passed.response.once('close', () => {
       if (!passed.response.writableFinished) this.#clientLeft()
     })
@@ -83,15 +108,20 @@ class PassSink implements AnswerSink {
     else this.#patience = processSurroundings.timers.after(grace, () => this.intake.stop())
   }
 
-  head(head: UpstreamHead): 'as it is' {
-    const { response, notice, request } = this.#passed
+  head(head: UpstreamHead, reason = ''): 'as it is' {
+    const { response, notice, request, tap } = this.#passed
+    // Elsewhere it is Node's own word for the status; who only looks on changes none.
+    if (tap !== undefined && /^[\t -~\x80-\xff]+$/.test(reason)) response.statusMessage = reason
     const framed = request.method === 'HEAD' ? { ...head, endsByClose: false } : head
     this.#relay = new Relay(response, framed, notice, () => this.intake.resume())
+    tap?.head(head)
     return 'as it is'
   }
 
   data(bytes: Buffer): boolean {
-    return this.#relay?.write(bytes) ?? true
+    const hasRoom = this.#relay?.write(bytes) ?? true
+    this.#passed.tap?.data(bytes)
+    return hasRoom
   }
 
   end(failure: UpstreamFailure | undefined): void {
@@ -101,6 +131,7 @@ class PassSink implements AnswerSink {
     if (failure === undefined) this.#relay?.end()
     else if (this.#relay !== undefined) this.#relay.cut()
     else sendProblem(response, problemOfFailure(failure, 'rerun'), notice)
+    this.#passed.tap?.end(failure)
     this.#done()
   }
 }

@@ -51,6 +51,7 @@ async function openProxy(times: { timeoutMs: number; keepAliveMs: number }): Pro
     storeWatch,
     upstreams,
     canonicalBodies: new CanonicalBodies({ log: () => {} }),
+    observer: undefined,
     ledger: new Ledger(engine.store, processSurroundings),
     anonymous: isLoopback(config.host),
     log: () => {},

@@ -78,6 +78,8 @@ const replaced = new Set(['host', 'content-length', 'expect', 'accept-encoding']
 export interface HeaderRoles {
   readonly keys: readonly string[]
   readonly tenant: string | undefined
+  /** What is ours goes upstream, too: somebody only looks on. Default false. */
+  readonly keepsOurs?: boolean
 }
 
 export function readRequestHead(rawHeaders: readonly string[], names: HeaderRoles): RequestHead {
@@ -96,7 +98,7 @@ export function readRequestHead(rawHeaders: readonly string[], names: HeaderRole
     if (name === names.tenant) tenantHeader = joined(tenantHeader, value)
     if (names.keys.includes(name)) addLine(keyLines, name, value)
     if (countedHeaders.has(name)) counted.set(name, joined(counted.get(name), value))
-    if (!hopByHop && !ours && !replaced.has(name)) forward.push(rawName, value)
+    if (!hopByHop && (!ours || names.keepsOurs) && !replaced.has(name)) forward.push(rawName, value)
   }
   const read = (name: ReadName): string | undefined => values[readNames.indexOf(name)]
   const credentials: string[] = []
