@@ -16,7 +16,7 @@ export interface CrashStore {
 /** The same on a server, which a gateway reaches over a line of its own. */
 export interface CrashServer extends CrashStore {
   readonly line: TcpProxy
-  /** The store's URL, over the line. */
+  /** The store's URL, over the line; who uses it gives up on a step after half a second. */
   readonly lineUrl: string
 }
 
@@ -39,7 +39,9 @@ export async function startCrashServers(): Promise<
   let places = 0
   const withLine = async (server: typeof postgres | typeof redis, url: string): Promise<CrashServer> => {
     const line = await startTcpProxy(server)
-    return { url, lease: '1s', line, lineUrl: line.through(url) }
+    const lineUrl = new URL(line.through(url))
+    lineUrl.searchParams.set('timeout', '500ms')
+    return { url, lease: '1s', line, lineUrl: lineUrl.href }
   }
   const database = async (): Promise<CrashServer> => {
     const url = await postgres.createDatabase()

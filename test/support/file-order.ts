@@ -10,6 +10,8 @@ const longest: readonly string[] = [
   'test/sdk/client.test.ts',
   'test/e2e/bench.test.ts',
   'test/simulation/mutants.test.ts',
+  'test/e2e/crash-ends/store-dies.test.ts',
+  'test/e2e/crash-ends/gateway-dies.test.ts',
   'test/e2e/gateway-load-balancer.test.ts',
   'packages/retrysafe/test/stores/postgres/kit-bouncer.test.ts',
   'test/simulation/other-half.test.ts',
