@@ -7,6 +7,7 @@ import { type Gateway, startOneGateway } from '../support/gateway.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
 import { listRecords, stateOf } from '../support/records.ts'
 import { provideRedis } from '../support/redis/provided-server.ts'
+import { readStats } from '../support/stats.ts'
 
 const upstream = await startRawUpstream()
 afterAll(upstream.stop)
@@ -91,6 +92,12 @@ describe.each([
     await eventually(() => provider.calls).toHaveLength(2)
     provider.finish(1)
     expect(await again.done).toBe(`executed ${hello}${finish}`)
+    // A tenant that has had an answer has its losses counted.
+    const next = await begin(gateway, 'counted')
+    const { lost: before } = (await readStats(gateway.admin)).ledger.totals
+    next.leave()
+    const lostCalls = async (): Promise<number> => (await readStats(gateway.admin)).ledger.totals.lost.calls
+    await eventually(lostCalls).toBe(before.calls + 1)
   })
 
   test('stops a call that has no head yet', async () => {

@@ -1,7 +1,7 @@
 /** Those in this process who want what a run gives, beside the caller who began it. */
 export class Audience {
   #count = 0
-  #changed: () => void = () => {}
+  #changed: () => void = nothing
 
   get isEmpty(): boolean {
     return this.#count === 0
@@ -25,3 +25,5 @@ export class Audience {
     this.#changed = run
   }
 }
+
+function nothing(): void {}
