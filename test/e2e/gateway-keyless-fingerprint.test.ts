@@ -62,7 +62,7 @@ test('a request that carries a key goes by it', async () => {
 
 test('what nobody can be told for, or is too large, is refused', async () => {
   const flags = ['--keyless', 'fingerprint', '--host', '0.0.0.0', '--max-request', '20b']
-  const open = await startGateway(sandbox.url, flags)
+  const open = await startOneGateway(sandbox.url, flags)
   onTestFinished(open.stop)
   const at = { ...open, url: open.url.replace('0.0.0.0', '127.0.0.1') }
   const anonymous = await ask(`${at.url}/effects/charge`, { body: '{}' })

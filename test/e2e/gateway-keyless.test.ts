@@ -11,7 +11,7 @@ const { sandbox, gateway } = await openStage('--keyless', 'pass')
 const client = openAi(gateway.url)
 const upstream = await startUpstream(response => response.end())
 afterAll(upstream.stop)
-const before = await startGateway(upstream.url)
+const before = await startGateway(upstream.url, ['--keyless', 'pass'])
 afterAll(before.stop)
 
 /** Everything in an answer's head that a gateway must not touch: not what belongs to the connection or the moment. */

@@ -19,7 +19,6 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
 
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
-  '--keyless': 'pass is the default; sdk-retries is missing',
   'Admin API': 'GET /events and /openapi.json are missing',
   CLI: 'serve, sandbox, migrate, doctor and stats; the other commands are missing',
 }

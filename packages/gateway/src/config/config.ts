@@ -8,7 +8,7 @@ import type { PathPattern } from './path-pattern.ts'
 export type TenantMode = { kind: 'credential' } | { kind: 'header'; name: string } | { kind: 'none' }
 
 /** What happens to a request without a key. */
-export type KeylessMode = 'pass' | 'require' | 'fingerprint'
+export type KeylessMode = 'pass' | 'require' | 'fingerprint' | 'sdk-retries'
 
 /** What a used key means with another payload: a mistake (422), or another call. */
 export type KeyReuse = 'reject' | 'fork'

@@ -96,9 +96,9 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
   },
   keyless: {
     flag: '--keyless <mode>',
-    help: 'requests without a key: pass (untouched), fingerprint (identical ones are one) or require (refused)',
-    read: oneOf<KeylessMode>('pass', 'require', 'fingerprint'),
-    fallback: 'pass',
+    help: 'requests without a key: sdk-retries (untouched; the retries of OpenAI and Anthropic SDKs find the call that their client left), fingerprint (identical ones are one), pass (untouched) or require (refused)',
+    read: oneOf<KeylessMode>('pass', 'require', 'fingerprint', 'sdk-retries'),
+    fallback: 'sdk-retries',
   },
   fingerprintWindowMs: {
     flag: '--fingerprint-window <duration>',

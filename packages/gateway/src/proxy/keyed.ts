@@ -6,7 +6,7 @@ import { processSurroundings } from 'retrysafe/internal/engine/surroundings'
 import type { Fingerprint, FingerprintInput } from 'retrysafe/internal/fingerprint/fingerprint'
 import type { OutcomeWord } from 'retrysafe/internal/protocol/headers'
 import { waitBoundMs } from 'retrysafe/internal/protocol/wait'
-import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import type { Caller, KeyNotice } from 'retrysafe/internal/server/caller'
 import { refuseExpired } from 'retrysafe/internal/server/first-sent'
 import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
 import { type Performance, perform } from 'retrysafe/internal/server/perform'
@@ -36,8 +36,10 @@ export interface KeyedRequest extends KeyedHead {
   readonly body: Buffer
   /** Where it has been made already. */
   readonly canonical?: Fingerprint
-  /** Fires when nobody wants the answer any more. Default: when the client has left. */
+  /** Fires when its claim is not wanted any more. Default: when the client has left. */
   readonly gone?: AbortSignal
+  /** Who is answered. Default: the client. */
+  readonly caller?: Caller
   /** Begins the run otherwise than by sending the request as it came. */
   readonly dispatch?: Performance['dispatch']
   /** What its client leaves, when it leaves. Default: a call with a key. */
@@ -111,7 +113,7 @@ async function performKeyed(
     engine,
     call,
     tenant,
-    caller: new ResponseCaller(response),
+    caller: keyed.caller ?? new ResponseCaller(response),
     notice: outcome => noticeOf(outcome, key),
     path,
     recordStatus: rules.recordStatus,
@@ -122,7 +124,7 @@ async function performKeyed(
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
       upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
     },
-    ...(graceMs !== 'finish' && { desertion: { gone: keyed.gone ?? goneSignal(response), graceMs } }),
+    ...(graceMs !== 'finish' && { desertion: { gone: goneSignal(response), graceMs } }),
     tell: turn => {
       count(turn)
       if (turn.kind === 'refused' && turn.code === 'KEY_REUSED') parts.reuses.met()

@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { CanonicalBodies } from './canonical-bodies.ts'
 import type { CountedLine } from './counted-line.ts'
 import type { Exchanges } from './exchanges.ts'
+import type { Pairing } from './keyless/pairing.ts'
 import type { Observer } from './observe/observer.ts'
 import type { CallRules, RuleTable } from './rules.ts'
 import type { StoreWatch } from './store-watch.ts'
@@ -29,6 +30,7 @@ export interface ProxyParts {
   readonly reuses: CountedLine
   /** Runs that were stopped because nobody wanted them any more. */
   readonly desertions: CountedLine
+  readonly pairing: Pairing
   readonly isDraining: () => boolean
   readonly log: (message: string) => void
 }

@@ -1,5 +1,5 @@
 import { isDecodable } from 'retrysafe/internal/server/content-decoder'
-import type { Run } from 'retrysafe/internal/server/run'
+import type { Run, Source } from 'retrysafe/internal/server/run'
 import { decodedHead, type UpstreamHead } from './answer-head.ts'
 import { AnswerIntake, type AnswerSink } from './answer-intake.ts'
 import { problemOfFailure } from './refusal.ts'
@@ -11,10 +11,11 @@ export class RunSink implements AnswerSink {
   readonly #run: Run
   readonly #upstream: Upstream
 
-  constructor(run: Run, upstream: Upstream) {
+  /** @param source where the answer comes from, if somebody else takes it in */
+  constructor(run: Run, upstream: Upstream, source?: Source) {
     this.#run = run
     this.#upstream = upstream
-    run.reads(this.intake)
+    run.reads(source ?? this.intake)
   }
 
   head(head: UpstreamHead): 'decode' | 'as it is' {

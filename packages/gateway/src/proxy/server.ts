@@ -7,6 +7,7 @@ import { streamIdIn } from 'retrysafe/internal/server/resume'
 import { CountedLine } from './counted-line.ts'
 import { Exchanges } from './exchanges.ts'
 import { travel } from './journey.ts'
+import { Pairing } from './keyless/pairing.ts'
 import type { ProxyParts } from './parts.ts'
 import { refuseDraining, refuseError, refuseSlow } from './refusal.ts'
 import { resume } from './resume.ts'
@@ -30,7 +31,7 @@ export interface ProxyListener {
 }
 
 export function createProxy(
-  parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses' | 'desertions'>,
+  parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses' | 'desertions' | 'pairing'>,
 ): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
@@ -43,6 +44,7 @@ export function createProxy(
     exchanges,
     reuses: new CountedLine(clock, count => parts.log(reusesLine(count))),
     desertions: new CountedLine(clock, count => parts.log(desertionsLine(count))),
+    pairing: new Pairing(processSurroundings, parts.log),
     isDraining: () => draining,
   }
 

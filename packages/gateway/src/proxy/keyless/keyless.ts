@@ -3,6 +3,7 @@ import { graceOf } from '../grace.ts'
 import type { ProxyParts, RoutedRequest } from '../parts.ts'
 import { pass } from '../pass.ts'
 import { serveFingerprinted } from './fingerprinted.ts'
+import { serveSdkRetry } from './sdk-retries.ts'
 
 /** The way of a request that carries no key. */
 export async function serveKeyless(parts: ProxyParts, routed: RoutedRequest): Promise<void> {
@@ -20,5 +21,7 @@ export async function serveKeyless(parts: ProxyParts, routed: RoutedRequest): Pr
     }
     case 'fingerprint':
       return serveFingerprinted(parts, routed)
+    case 'sdk-retries':
+      return serveSdkRetry(parts, routed)
   }
 }
