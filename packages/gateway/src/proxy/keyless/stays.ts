@@ -24,6 +24,8 @@ const disconnectMs = 250
 const leavingMs = 2_000
 /** One whose own time-out is over is about to be given up. */
 const overdueMs = 1_000
+/** Timers may be so early, or so late. */
+const timerMs = 50
 /** Of overdue calls so many are looked at for one retry. */
 const maxLookedAt = 8
 
@@ -80,11 +82,11 @@ export class Stays {
   }
 
   #patienceEndMs({ stays }: Place, sinceMs: number): number {
-    const nowMs = this.#clock.monotonicMs()
     let endMs = sinceMs + disconnectMs
     for (const { isLeaving, abandonedAtMs } of stays) {
       if (isLeaving) endMs = Math.max(endMs, sinceMs + leavingMs)
-      else if (abandonedAtMs > nowMs && abandonedAtMs <= sinceMs + overdueMs) endMs = Math.max(endMs, abandonedAtMs)
+      // A moment longer than that, so that it is looked at once more when its time has come.
+      else if (abandonedAtMs <= sinceMs + overdueMs) endMs = Math.max(endMs, abandonedAtMs + timerMs)
     }
     return endMs
   }
