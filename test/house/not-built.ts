@@ -4,7 +4,6 @@
  */
 export const notBuilt: { flags: readonly string[]; codes: readonly string[]; subpaths: readonly string[] } = {
   flags: [
-    '--upstream-retries',
     '--max-buffered',
     '--max-store',
     '--tenant-quota',
@@ -23,14 +22,10 @@ export const builtInPart: Readonly<Record<string, string>> = {
   CLI: 'serve, sandbox, migrate, doctor and stats; the other commands are missing',
 }
 
-const now = 'being built: what no other gateway does'
 const hardening = 'hardening: bounds on everything, encryption at rest, several processes'
 
 /** What brings each of those that are not built. */
 export const reasons: Readonly<Record<string, string>> = {
-  '--fingerprint-window': now,
-  '--on-disconnect': now,
-  '--upstream-retries': now,
   '--max-buffered': hardening,
   '--max-store': hardening,
   '--tenant-quota': hardening,

@@ -66,6 +66,8 @@ export interface GatewayConfig {
   /** Retries older than the retention are refused, where they say how old they are. */
   readonly expiryAware: boolean
   readonly onStoreError: StoreErrorPolicy
+  /** Runs that may follow a failed one, unseen by the caller. */
+  readonly upstreamRetries: number
   /** Of silence, not of the whole answer. */
   readonly upstreamTimeoutMs: number
   readonly maxRequestBytes: number
@@ -101,6 +103,7 @@ export type RoutedMember =
   | 'onCrash'
   | 'maxAttempts'
   | 'expiryAware'
+  | 'upstreamRetries'
 
 /** What holds for the paths of one pattern instead of what holds elsewhere. */
 export interface RouteConfig {

@@ -154,6 +154,12 @@ export const serveFlags: { readonly [Member in SettableMember]: Flag } = {
     read: oneOf<StoreErrorPolicy>('closed', 'open'),
     fallback: 'closed',
   },
+  upstreamRetries: {
+    flag: '--upstream-retries <count>',
+    help: 'runs by the gateway itself after one that failed, under the same key: 0 to 10; not after one whose outcome is unknown under --on-crash fail',
+    read: countBetween(0, 10),
+    fallback: '0',
+  },
   upstreamTimeoutMs: {
     flag: '--upstream-timeout <duration>',
     help: 'silence of the upstream (not the whole answer) that is taken for a failure: 100ms to 24h',

@@ -22,6 +22,7 @@ const routedMembers: { readonly [Member in RoutedMember]: true } = {
   onCrash: true,
   maxAttempts: true,
   expiryAware: true,
+  upstreamRetries: true,
 }
 const routed: ReadonlySet<string> = new Set(Object.keys(routedMembers))
 

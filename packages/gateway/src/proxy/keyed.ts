@@ -10,6 +10,7 @@ import type { Caller, KeyNotice } from 'retrysafe/internal/server/caller'
 import { refuseExpired } from 'retrysafe/internal/server/first-sent'
 import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
 import { type Performance, perform } from 'retrysafe/internal/server/perform'
+import { Retries } from 'retrysafe/internal/server/retries'
 import { withForkedKey } from './fork.ts'
 import { graceOf, type LeftCall } from './grace.ts'
 import { isUnavailable } from './outage.ts'
@@ -78,6 +79,7 @@ function termsOf(parts: ProxyParts, keyed: KeyedRequest): KeyedCallTerms {
     input: inputOf(keyed, keyed.body),
     ...(canonical !== undefined && { canonical }),
     waitMs: waitBoundMs(head.wait, rules.waitMs),
+    retries: rules.upstreamRetries,
     gone: () => gone ?? goneSignal(response),
   }
 }
@@ -119,6 +121,7 @@ async function performKeyed(
     recordStatus: rules.recordStatus,
     names,
     surroundings: processSurroundings,
+    retries: rules.upstreamRetries === 0 ? undefined : new Retries(call, head.wait, processSurroundings),
     dispatch(run, attempt) {
       if (keyed.dispatch !== undefined) return keyed.dispatch(run, attempt)
       const headers = ['Accept-Encoding', 'identity', ...head.forward]

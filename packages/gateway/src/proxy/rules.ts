@@ -18,6 +18,7 @@ export type CallRules = Pick<
   | 'onCrash'
   | 'maxAttempts'
   | 'expiryAware'
+  | 'upstreamRetries'
 > & {
   /** Members of JSON bodies that make no other request. Default: none. */
   readonly leaveOut?: LeaveOut

@@ -1,4 +1,5 @@
 import { isUnanswered } from '../protocol/unanswered.ts'
+import { isWorthRetrying } from '../protocol/worth-retrying.ts'
 import { delayMs } from './delay.ts'
 import type { AttemptEvent, DoneReason } from './events.ts'
 import { readNetworkFailure } from './network-error.ts'
@@ -23,15 +24,11 @@ export interface CallState {
 
 export type Verdict = Pick<AttemptEvent, 'ambiguous' | 'next'>
 
-/** The same at every attempt, whatever else the answer says. */
-const finalStatuses: ReadonlySet<number> = new Set([400, 401, 403, 404, 413, 422, 424])
-const retriedStatuses: ReadonlySet<number> = new Set([408, 409, 425, 429])
-
 /** Whether there is a next attempt. Spends from the budget where there is. */
 export function judge(rules: FetchRules, state: CallState, outcome: AttemptOutcome): Verdict {
   const ambiguous = !state.isSafe && hasNoAnswer(outcome)
   const done = (reason: DoneReason): Verdict => ({ ambiguous, next: { kind: 'done', reason } })
-  if (!isWorthRetrying(outcome)) return done('final')
+  if (!mayGoBetter(outcome)) return done('final')
   if (state.attempt > rules.retries) return done('retries')
   if (ambiguous && state.ambiguousBefore >= rules.ambiguousRetries) return done('ambiguous')
   const wait = delayMs(rules, state.attempt, outcome.kind === 'answered' ? outcome.response.headers : undefined)
@@ -47,16 +44,8 @@ export function hasNoAnswer(outcome: AttemptOutcome): boolean {
   return isUnanswered(status) && headers.get('x-should-retry') !== 'true'
 }
 
-function isWorthRetrying(outcome: AttemptOutcome): boolean {
+function mayGoBetter(outcome: AttemptOutcome): boolean {
   if (outcome.kind === 'failed') return readNetworkFailure(outcome.error) !== 'never'
   const { status, headers } = outcome.response
-  if (status < 400 || finalStatuses.has(status)) return false
-  switch (headers.get('x-should-retry')) {
-    case 'true':
-      return true
-    case 'false':
-      return false
-    default:
-      return status >= 500 || retriedStatuses.has(status)
-  }
+  return isWorthRetrying(status, headers.get('x-should-retry'))
 }

@@ -32,6 +32,10 @@ export interface Call {
   readonly waitMs: number
   /** Fires when the caller has left. */
   readonly signal?: AbortSignal
+  /** How many failed runs it outlasts, however often it is entered. Default 0: as a waiter, one. */
+  readonly retries?: number
+  /** Runs of its key that are known to have failed since it came in; kept where it may be entered more than once. */
+  readonly failedRuns?: Set<number>
   /** False: it has run already and lost its record. It joins whoever has it now, and runs no second time. */
   readonly mayRun?: boolean
 }
@@ -98,7 +102,8 @@ class Claimant<Head extends KeptHead> {
   readonly #owner: string
   readonly #startedMs: number
   /** Runs of this key that are known to have failed since the call came in. */
-  readonly #failed = new Set<number>()
+  readonly #failed: Set<number>
+  readonly #mostFailed: number
   #canonical: Fingerprint | undefined
   #watch: RecordWatch | undefined
   #waits = false
@@ -107,6 +112,9 @@ class Claimant<Head extends KeptHead> {
   constructor(port: ClaimPort, call: Call) {
     this.#port = port
     this.#call = call
+    this.#failed = call.failedRuns ?? new Set()
+    // A waiter claims once more after a failed run, and as often as who runs it would.
+    this.#mostFailed = Math.max(1, call.retries ?? 0)
     const random = port.surroundings.random.bytes(16)
     this.#owner = Buffer.from(random.buffer, random.byteOffset, 16).toString('base64url')
     this.#startedMs = port.surroundings.clock.monotonicMs()
@@ -210,7 +218,7 @@ class Claimant<Head extends KeptHead> {
 
   async #coolDown(fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
     this.#failed.add(fence)
-    if (this.#failed.size > 1) return inFlight('failed again', leftMs)
+    if (this.#failed.size > this.#mostFailed) return inFlight('failed again', leftMs)
     if (leftMs > this.#leftMs()) return inFlight('cooling', leftMs)
     if (!this.#mayWait()) return inFlight('too many waiters', leftMs)
     await pause(this.#port.surroundings.timers, leftMs, this.#call.signal)
@@ -267,7 +275,7 @@ class Claimant<Head extends KeptHead> {
 
   #runFailed(fence: number, cooldownMs: number): Entry<Head> | undefined {
     this.#failed.add(fence)
-    return this.#failed.size > 1 ? inFlight('failed again', cooldownMs || retryAfterMs) : undefined
+    return this.#failed.size > this.#mostFailed ? inFlight('failed again', cooldownMs || retryAfterMs) : undefined
   }
 
   #late(): Entry<Head> {

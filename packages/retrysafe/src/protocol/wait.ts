@@ -18,10 +18,14 @@ export interface WaitHeaders {
 export function waitBoundMs(headers: WaitHeaders, maxWaitMs: number): number {
   const asked = parseSeconds(headers.retrysafeWait) ?? preferredSeconds(headers.prefer)
   const askedMs = asked === undefined ? maxWaitMs : asked * 1_000
+  return Math.max(0, Math.min(askedMs, maxWaitMs, answerBoundMs(headers)))
+}
+
+/** Until when an answer's head may come that still reaches its client, in ms from the request; without end where that says nothing. */
+export function answerBoundMs(headers: WaitHeaders): number {
   const patienceMs = patienceOf(headers)
-  if (patienceMs === undefined) return Math.min(askedMs, maxWaitMs)
-  const marginMs = Math.max(Math.min(1_000, patienceMs / 4), patienceMs * 0.05)
-  return Math.max(0, Math.min(askedMs, maxWaitMs, patienceMs - marginMs))
+  if (patienceMs === undefined) return Number.POSITIVE_INFINITY
+  return patienceMs - Math.max(Math.min(1_000, patienceMs / 4), patienceMs * 0.05)
 }
 
 /**

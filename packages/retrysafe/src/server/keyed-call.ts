@@ -30,6 +30,8 @@ export interface KeyedCallTerms {
   /** Names the call together with its key: another payload is then another call. Made by `forkCall`. */
   readonly fork?: Fingerprint
   readonly waitMs: number
+  /** Runs that may follow a failed one, unseen by the caller: 0 to 10. Default 0. */
+  readonly retries?: number
   /** Fires when the caller has left; made when it is asked for. */
   readonly gone: () => AbortSignal
 }
@@ -52,7 +54,10 @@ export class KeyedCall implements Call {
   readonly retentionMs: number
   readonly onCrash: CrashPolicy
   readonly maxAttempts: number
-  readonly waitMs: number
+  /** Set anew for each run after the first. */
+  waitMs: number
+  readonly retries: number
+  readonly failedRuns: Set<number> = new Set()
   readonly label: RecordLabel
   /**
    * A boundary is new at every retry, a compressor may put a time into its head, and so may who leaves members out: then
@@ -78,6 +83,7 @@ export class KeyedCall implements Call {
     this.onCrash = policy.onCrash
     this.maxAttempts = policy.maxAttempts
     this.waitMs = waitMs
+    this.retries = terms.retries ?? 0
     const { method, path } = input
     this.label = { key, operation, tenant: tenant.slice(0, 8), method, path: path.slice(0, 256) }
     const canonical = terms.fork ?? terms.canonical

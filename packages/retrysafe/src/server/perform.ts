@@ -9,8 +9,10 @@ import type { OutcomeWord } from '../protocol/headers.ts'
 import type { Problem } from '../protocol/problem.ts'
 import { isStream } from '../providers/select.ts'
 import type { Caller, KeyNotice } from './caller.ts'
+import { type HeldAnswer, HoldingCaller } from './held-answer.ts'
 import type { KeyedCall } from './keyed-call.ts'
 import { mediaTypeOf } from './request-head.ts'
+import type { Retries } from './retries.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import type { RunEnding } from './run-end.ts'
 import type { StatusRange } from './status-range.ts'
@@ -27,34 +29,47 @@ export interface Performance {
   readonly recordStatus: readonly StatusRange[]
   readonly names: OptionNames
   readonly surroundings: Surroundings
-  /** Begins the effect, whose answer goes to the run. Called once at most. */
+  /** Begins the effect, whose answer goes to the run. Called once for each run. */
   readonly dispatch: (run: Run, attempt: Attempt) => void
   /** What a call is told that may not run, where nobody has run it. */
   readonly mayNotRun?: Problem
   /** When the run stops because nobody wants it any more. Default: never. */
   readonly desertion?: DesertionTerms
+  /** Where a failed run may be followed by others that its caller does not see. Default: none follows. */
+  readonly retries?: Retries | undefined
   /** Hears how it goes. */
   readonly tell?: (turn: Turn) => void
 }
 
 type LostRun = Extract<RunResult, { kind: 'lost' }>
+type RunAgain = { kind: 'again'; fence: number; held: HeldAnswer }
 
 /**
  * Until the caller is served. A run whose record became somebody else's joins that, and never runs a second time.
  * Rejects as `Engine.enter` and `Attempt.begin` do: then nothing has been sent.
  */
 export async function perform(performance: Performance): Promise<void> {
-  const { engine, call, caller, notice, names, tell } = performance
+  const { engine, call, caller, notice, names, retries, tell } = performance
   let lost: LostRun | undefined
+  let held: HeldAnswer | undefined
   for (;;) {
-    const entry = await engine.enter(call)
-    switch (entry.kind) {
+    // What failed once is a better answer than that the store cannot be asked whether it may run again.
+    const entry = held === undefined ? await engine.enter(call) : await engine.enter(call).catch(() => undefined)
+    switch (entry?.kind) {
+      case undefined:
+        return held?.show()
       case 'run': {
-        const result = await runOnce(performance, entry.attempt)
+        const result = await runOnce(performance, entry.attempt, held !== undefined)
         if (result.kind === 'served') return
         if (result.kind === 'lost') {
           lost = result
           call.mayRun = false
+        }
+        if (result.kind === 'again') {
+          held = result.held
+          const next = await retries?.next(result.fence, held)
+          if (next === 'left') return
+          if (next !== 'run') return held.show()
         }
         break
       }
@@ -66,9 +81,12 @@ export async function perform(performance: Performance): Promise<void> {
         await caller.live(entry.follower, entry.follower.head.headers, streamNotice(performance, 'joined', entry.fence))
         return tell?.({ kind: 'followed', fence: entry.fence })
       case 'refused':
+        // It has run: its own failure is its answer.
+        if (held !== undefined) return held.show()
         tell?.({ kind: 'refused', code: entry.refusal.code })
         return caller.problem(problemOf(entry.refusal, call.comparedAs, names), notice('refused'))
       case 'none':
+        if (held !== undefined && lost?.own === undefined) return held.show()
         return serveOwn(performance, lost?.own)
       case 'left':
         return
@@ -79,11 +97,13 @@ export async function perform(performance: Performance): Promise<void> {
 async function runOnce(
   performance: Performance,
   attempt: Attempt,
-): Promise<{ kind: 'served' } | { kind: 'not begun' } | LostRun> {
-  const { caller, notice, path, recordStatus, surroundings, dispatch, desertion, tell } = performance
+  isRetry: boolean,
+): Promise<{ kind: 'served' } | { kind: 'not begun' } | LostRun | RunAgain> {
+  const { call, caller, notice, path, recordStatus, surroundings, dispatch, desertion, retries, tell } = performance
   const begun = await attempt.begin().catch(error => {
     // The store did not take the mark: nothing was sent, so the key is freed as soon as it listens again.
     void attempt.release('free')
+    if (isRetry) return 'lost' as const
     throw error
   })
   if (begun === 'lost') return { kind: 'not begun' }
@@ -103,12 +123,22 @@ async function runOnce(
       const deserted = attempt.isDeserted && !ending.recorded
       tell({ kind: 'executed', attempt: number, fence, deserted, ...ending })
     })
-  const terms = { attempt, caller, notice: executed, path, recordStatus, surroundings }
+  const holding = retries?.isLeft ? new HoldingCaller(caller, attempt.onCrash) : undefined
+  const failedBefore = call.failedRuns.size
+  const terms = { attempt, caller: holding ?? caller, notice: executed, path, recordStatus, surroundings, failedBefore }
   const run = new Run(ended === undefined ? terms : { ...terms, ended })
   tell?.({ kind: 'begun', attempt: number })
   dispatch(run, attempt)
   if (desertion !== undefined) stopWhenDeserted(attempt, desertion, surroundings.timers)
   const served = await run.result
+  if (served.kind === 'served' && holding !== undefined) {
+    const held = await holding.held
+    if (held === undefined) return served
+    if (!attempt.isStopped) return { kind: 'again', fence, held }
+    // It was stopped: it did not fail by itself.
+    held.show()
+    return served
+  }
   if (served.kind !== 'recording') return served
   await caller.live(served.follower, served.head.headers, streamNotice(performance, 'executed', attempt.token.fence))
   return { kind: 'served' }

@@ -33,6 +33,8 @@ export interface RunTerms {
   readonly path: string
   readonly recordStatus: readonly StatusRange[]
   readonly surroundings: Surroundings
+  /** Runs of its call that failed before it. */
+  readonly failedBefore: number
   /** Called when nothing more will come of it. */
   readonly ended?: (ending: RunEnding) => void
 }
@@ -268,7 +270,8 @@ export class Run {
     const { attempt, surroundings } = this.#terms
     this.#end = end
     const asked = head === undefined ? undefined : parseRetryAfter(head.retryAfter, surroundings.clock.wallMs())
-    const rest = end === 'free' || end === 'cancelled' ? 0 : cooldownMs(asked, surroundings.random)
+    const rest =
+      end === 'free' || end === 'cancelled' ? 0 : cooldownMs(asked, surroundings.random, this.#terms.failedBefore)
     await within(attempt.release(end, { cooldownMs: rest, whole }), surroundings.timers, releaseWaitMs)
   }
 
