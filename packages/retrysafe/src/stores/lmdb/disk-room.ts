@@ -15,8 +15,16 @@ const missedMs = 10_000
 /** Others write to the disk too. */
 const believeMs = 1_000
 
+export interface DiskSize {
+  readonly sizeBytes: number
+  /** What this process may still write. */
+  readonly freeBytes: number
+}
+
 export interface DiskRoomTerms {
   readonly path: string
+  /** Default: asks the file system. `undefined`: it does not say. */
+  readonly measure?: (path: string) => Promise<DiskSize | undefined>
   readonly monotonicMs: () => number
   /** Bytes of the file that LMDB may use again. */
   readonly insideBytes: () => number
@@ -63,12 +71,10 @@ export class DiskRoom {
   }
 
   async #look(need: Need): Promise<boolean> {
-    const { path, monotonicMs, insideBytes } = this.#terms
+    const { path, measure = measureDisk, monotonicMs, insideBytes } = this.#terms
     const bytes = costOf(need)
     const writtenBefore = this.#writtenBytes
-    const disk = await statfs(path).catch(() => undefined)
-    const sizeBytes = disk === undefined ? Number.POSITIVE_INFINITY : disk.blocks * disk.bsize
-    const foundBytes = disk === undefined ? Number.POSITIVE_INFINITY : disk.bavail * disk.bsize
+    const { sizeBytes, freeBytes: foundBytes } = (await measure(path)) ?? boundless
     const freeBytes = foundBytes - this.#underWayBytes - (this.#writtenBytes - writtenBefore)
     const reserveBytes = Math.min(mostReserveBytes, sizeBytes / 8)
     const leftBytes = freeBytes - bytes
@@ -93,6 +99,13 @@ export class DiskRoom {
       this.#missedUntilMs = nowMs + missedMs
     } else if (bytes >= this.#missedBytes) this.#missedBytes = 0
   }
+}
+
+const boundless: DiskSize = { sizeBytes: Number.POSITIVE_INFINITY, freeBytes: Number.POSITIVE_INFINITY }
+
+async function measureDisk(path: string): Promise<DiskSize | undefined> {
+  const disk = await statfs(path).catch(() => undefined)
+  return disk && { sizeBytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize }
 }
 
 /** Twice the bytes: pages are half full at the worst. */
