@@ -170,6 +170,20 @@ describe('on LMDB', () => {
     expect(provider.cutAtMs).toEqual([])
   })
 
+  test('auto under --keyless fingerprint stops what nobody else has asked for, and not what somebody has joined', async () => {
+    const provider = provide()
+    const gateway = await startOneGateway(upstream.url, ['--keyless', 'fingerprint'])
+    onTestFinished(gateway.stop)
+    const [first, second] = [await begin(gateway, undefined), await begin(gateway, undefined)]
+    expect([first.outcome, second.outcome]).toEqual(['executed', 'joined'])
+    first.leave()
+    const third = await begin(gateway, undefined)
+    expect([third.outcome, provider.calls.length, provider.cutAtMs]).toEqual(['joined', 1, []])
+    second.leave()
+    third.leave()
+    await eventually(() => provider.cutAtMs).toHaveLength(1)
+  })
+
   test('under --on-crash fail what was stopped is unknown', async () => {
     provide()
     const gateway = await startOneGateway(upstream.url, ['--on-disconnect', 'cancel', '--on-crash', 'fail'])
