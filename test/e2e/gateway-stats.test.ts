@@ -29,14 +29,20 @@ async function start(): Promise<Gateway> {
   return gateway
 }
 
-function complete(gateway: Gateway, key: string, body: object, more: Record<string, string> = {}): Promise<Answer> {
+function complete(
+  gateway: Gateway,
+  key: string,
+  body: object,
+  more: Record<string, string> = {},
+  signal?: AbortSignal,
+): Promise<Answer> {
   const headers = {
     Authorization: 'Bearer sk-one',
     'Content-Type': 'application/json',
     'Idempotency-Key': key,
     ...more,
   }
-  return ask(`${gateway.url}/v1/chat/completions`, { headers, body: JSON.stringify(body) })
+  return ask(`${gateway.url}/v1/chat/completions`, { headers, body: JSON.stringify(body), ...(signal && { signal }) })
 }
 
 const authorized = { Authorization: `Bearer ${token}` }
@@ -57,6 +63,19 @@ test('what keys spent and saved, of both gateways on a store, in tokens and mone
   // An answer that says that it failed costs nothing; one that was cut is paid for, and nobody says how much.
   await complete(first, 'failed', chat('four'), { 'Sandbox-Fault': 'status=500' })
   await complete(first, 'cut', chat('four'), { 'Sandbox-Fault': 'cut-after=2' }).catch(() => {})
+  // Cancelled because its client left: the provider may bill what it did by then.
+  const leaving = new AbortController()
+  const left = complete(
+    first,
+    'left',
+    streamed,
+    { 'Retrysafe-On-Disconnect': 'cancel', 'Sandbox-Fault': 'hang' },
+    leaving.signal,
+  )
+  await eventually(() => sandbox.meter.runs('left')).toBe(1)
+  leaving.abort()
+  await left.catch(() => {})
+  await eventually(async () => (await readStats(first.admin, authorized)).ledger.totals.lost.calls).toBe(2)
   // Refused: another payload. Without an answer of its own, a tenant gets no row by failing.
   await complete(first, 'plain', chat('five'))
   await complete(first, 'stranger', chat('six'), { Authorization: 'Bearer sk-two', 'Sandbox-Fault': 'status=500' })
@@ -66,11 +85,11 @@ test('what keys spent and saved, of both gateways on a store, in tokens and mone
   const { prices, ledger } = await readStats(first.admin, authorized)
   expect(prices).toEqual({ asOf: '2026-02-28', ownAsOf: '2026-05-01', currency: 'USD' })
   expect(Date.now() - Date.parse(ledger.since)).toBeLessThan(60_000)
-  const lost = { ...nothing, calls: 1, callsWithoutUsage: 1, inputTokens: 0, outputTokens: 0, usd: null }
+  const lost = { ...nothing, calls: 2, callsWithoutUsage: 2, inputTokens: 0, outputTokens: 0, usd: null }
   const sums = {
-    requests: 9,
+    requests: 10,
     operations: 2,
-    attempts: 4,
+    attempts: 5,
     failed: 1,
     refused: 1,
     replayed: 2,
@@ -86,7 +105,7 @@ test('what keys spent and saved, of both gateways on a store, in tokens and mone
   const zero = { requests: 0, operations: 0, attempts: 0, failed: 0, refused: 0, replayed: 0, joined: 0 }
   const spent = { used: none, saved: none, lost: none }
   expect(ledger.rows.map(({ tenant, ...row }) => row)).toEqual([
-    { route, model: 'sandbox-model', ...sums, requests: 8, refused: 0 },
+    { route, model: 'sandbox-model', ...sums, requests: 9, refused: 0 },
     { route, model: 'unknown', ...zero, requests: 1, refused: 1, ...spent },
     { route: 'other', model: 'other', ...zero, requests: 1, attempts: 1, failed: 1, ...spent },
   ])
@@ -95,9 +114,9 @@ test('what keys spent and saved, of both gateways on a store, in tokens and mone
     ledger.rows[0]?.tenant,
     'other',
   ])
-  expect(ledger.totals).toEqual({ ...sums, requests: 10, attempts: 5, failed: 2 })
+  expect(ledger.totals).toEqual({ ...sums, requests: 11, attempts: 6, failed: 2 })
   const { tokens } = await sandbox.meter.all()
-  expect(tokens).toEqual({ input: 6, output: 18 })
+  expect(tokens).toEqual({ input: 8, output: 24 })
 
   await expectCommand(first)
 }, 30_000)
@@ -107,10 +126,10 @@ async function expectCommand(gateway: Gateway): Promise<void> {
   const table = await runProgram(['stats', '--admin', gateway.admin, '--admin-token', token])
   expect([table.code, table.stderr]).toEqual([0, ''])
   for (const line of [
-    '  10 requests: 2 operations in 5 attempts, 2 failed, 1 refused',
+    '  11 requests: 2 operations in 6 attempts, 2 failed, 1 refused',
     '  runs avoided  4 (2 replayed, 2 joined): 36 tokens, 0.270000 USD',
     '  spent         18 tokens, 0.135000 USD',
-    '  lost          1 attempts cut, cancelled or overtaken: unknown tokens, unknown USD (1 without usage)',
+    '  lost          2 attempts cut, cancelled or overtaken: unknown tokens, unknown USD (2 without usage)',
     'Prices in USD as of 2026-02-28 (shipped: check them), and of --prices as of 2026-05-01',
   ]) {
     expect(table.stdout.split('\n')).toContain(line)

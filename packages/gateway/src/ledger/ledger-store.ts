@@ -103,7 +103,7 @@ export class LedgerStore {
       return
     }
     const counts = tally.take(key)
-    if (counts !== undefined) tally.addTo(otherRow, counts)
+    if (counts !== undefined) tally.addAll(otherRow, counts)
   }
 
   async #send(key: RowKey, { counts, number }: Sending): Promise<void> {

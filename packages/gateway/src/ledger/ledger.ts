@@ -5,9 +5,10 @@ import type { Store } from 'retrysafe/internal/engine/store'
 import type { Turn } from 'retrysafe/internal/engine/turn'
 import type { Report } from 'retrysafe/internal/providers/usage'
 import { LedgerStore } from './ledger-store.ts'
-import { RecordedUsage } from './recorded-usage.ts'
+import { Places } from './places.ts'
+import { RecordedUsage, type RecordedUse } from './recorded-usage.ts'
 import { requestModel } from './request-model.ts'
-import { other, type RowKey, type RowName, routeOf, unknownModel } from './row.ts'
+import { type RowKey, unknownModel } from './row.ts'
 import { spendCounts } from './spend.ts'
 import { type Counts, Tally } from './tally.ts'
 
@@ -25,11 +26,7 @@ export interface LedgerCall {
 
 /** What a call was served with: all of it where it was read, else its generation. */
 type Outcome = Pick<Replay, 'fence'> & Partial<Pick<Replay, 'head' | 'body'>>
-type Whose = Pick<LedgerCall, 'tenant' | 'upstream' | 'path'>
 
-/** Paths whose route is remembered; and routes, by tenant, that have answered. */
-const maxRoutes = 1_000
-const maxProven = 10_000
 /** The last counts of a process that goes away wait so long for the store. */
 const closeMs = 1_000
 
@@ -42,8 +39,7 @@ export class Ledger {
   readonly #usage: RecordedUsage
   readonly #store: LedgerStore
   readonly #surroundings: Surroundings
-  readonly #routes = new Map<string, string>()
-  readonly #proven = new Set<string>()
+  readonly #places = new Places()
 
   constructor(store: Store, surroundings: Surroundings) {
     this.#surroundings = surroundings
@@ -85,71 +81,58 @@ export class Ledger {
       case 'executed':
         return this.#executed(call, turn, requests)
       case 'replayed':
-        return this.#saved(call, turn.replay, { requests, [turn.joined ? 'joined' : 'replayed']: 1 })
+        return this.#saved(call, turn.replay, turn.joined ? { requests, joined: 1 } : { requests, replayed: 1 })
       case 'followed':
         return this.#saved(call, turn, { requests, joined: 1 })
       case 'refused':
-        return this.#addFailure(call, unknownModel, { requests, refused: 1 })
+        return this.#count(this.#places.of(call).rowOfFailure(unknownModel), { requests, refused: 1 })
     }
   }
 
   #executed(call: LedgerCall, turn: Extract<Turn, { kind: 'executed' }>, requests: number): void {
     const { recorded, report, end, fence } = turn
     const { key, upstreamPath: path } = call
-    const model = report?.model ?? requestModel(path, call.body) ?? unknownModel
+    const model = modelOf(report, call)
+    const place = this.#places.of(call)
     if (recorded) {
-      if (fence !== undefined) this.#usage.remember({ key, fence, path }, report)
-      return this.#add(call, model, { requests, attempts: 1, operations: 1, ...spendCounts('used', report, path) })
+      if (fence !== undefined) this.#usage.remember({ key, fence }, useOf(report, model, path))
+      this.#count(place.row(model), spendCounts('used', report, path))
+      return this.#count(place.row(model), { requests, attempts: 1, operations: 1 })
     }
     // A whole answer that says that it failed costs nothing; what was cut, cancelled or taken over may have run on.
     const isAnswered = end === 'free' || end === 'failed'
-    const fate = isAnswered ? { failed: 1 } : { ...spendCounts('lost', report, path) }
-    const counts = { requests, attempts: 1, ...fate }
-    if (report === undefined) this.#addFailure(call, model, counts)
-    else this.#add(call, model, counts)
+    const row = report === undefined ? place.rowOfFailure(model) : place.row(model)
+    this.#count(row, isAnswered ? { failed: 1 } : spendCounts('lost', report, path))
+    this.#count(row, { requests, attempts: 1 })
   }
 
   /** A run that did not have to be: it would have cost what the recorded one did. */
-  #saved(call: LedgerCall, had: Outcome | undefined, counts: Record<string, number>): void {
-    const { tenant, upstream, path, key, upstreamPath, body } = call
-    const add = (report: Report | undefined, asked: () => string | undefined): void => {
-      const model = report?.model ?? asked() ?? unknownModel
-      this.#add({ tenant, upstream, path }, model, { ...counts, ...spendCounts('saved', report, upstreamPath) })
+  #saved(call: LedgerCall, had: Outcome | undefined, counts: Readonly<Record<string, number>>): void {
+    const place = this.#places.of(call)
+    const add = ({ model, saved }: RecordedUse): void => {
+      this.#count(place.row(model), counts)
+      this.#count(place.row(model), saved)
     }
-    const outcome = had && { key, fence: had.fence, path: upstreamPath, replay: had }
-    const remembered = outcome === undefined ? { report: undefined } : this.#usage.remembered(outcome)
-    if (remembered !== undefined) return add(remembered.report, () => requestModel(upstreamPath, body))
-    // Read now: whoever waits for a report must not keep a body.
-    const model = requestModel(upstreamPath, body)
-    if (outcome !== undefined) this.#usage.read(outcome, report => add(report, () => model))
+    const { key, upstreamPath: path } = call
+    if (had === undefined) return add(useOf(undefined, modelOf(undefined, call), path))
+    const remembered = this.#usage.remembered({ key, fence: had.fence })
+    if (remembered !== undefined) return add(remembered)
+    // Found now: whoever waits for a report must not keep a body.
+    const asked = modelOf(undefined, call)
+    const take = (report: Report | undefined): RecordedUse => useOf(report, report?.model ?? asked, path)
+    this.#usage.read({ key, fence: had.fence, path, replay: had }, take, add)
   }
 
-  #add(call: Whose, model: string, counts: Readonly<Record<string, number>>): void {
-    const tenant = call.tenant.slice(0, 8)
-    const route = this.#routeOf(call)
-    if (this.#proven.size < maxProven) this.#proven.add(`${tenant} ${route}`)
-    this.#count({ tenant, route, model }, counts)
-  }
-
-  /** Only who has had an answer gets a row by failing: paths and credentials are made up easily. */
-  #addFailure(call: Whose, model: string, counts: Readonly<Record<string, number>>): void {
-    const tenant = call.tenant.slice(0, 8)
-    const route = this.#routeOf(call)
-    this.#count(this.#proven.has(`${tenant} ${route}`) ? { tenant, route, model } : other, counts)
-  }
-
-  #count(row: RowName, counts: Readonly<Record<string, number>>): void {
+  #count(row: RowKey, counts: Readonly<Record<string, number>>): void {
     this.#tally.add(row, counts)
     this.#store.counted()
   }
+}
 
-  #routeOf({ upstream, path }: Whose): string {
-    const asked = `${upstream} ${path}`
-    const known = this.#routes.get(asked)
-    if (known !== undefined) return known
-    const route = routeOf(upstream, path)
-    if (this.#routes.size >= maxRoutes) this.#routes.clear()
-    this.#routes.set(asked, route)
-    return route
-  }
+function modelOf(report: Report | undefined, { upstreamPath, body }: LedgerCall): string {
+  return report?.model ?? requestModel(upstreamPath, body) ?? unknownModel
+}
+
+function useOf(report: Report | undefined, model: string, path: string): RecordedUse {
+  return { model, saved: spendCounts('saved', report, path) }
 }

@@ -21,18 +21,26 @@ const maxReadBytes = 8_388_608
 export interface OutcomeId {
   readonly key: StoreKey
   readonly fence: number
+}
+
+export interface OutcomeToRead extends OutcomeId {
   /** Of the request as its upstream sees it. */
   readonly path: string
   /** What of it is here already. */
   readonly replay?: Partial<Pick<Replay, 'head' | 'body'>>
 }
 
-/** `undefined`: nobody knows. */
-export type TakeReport = (report: Report | undefined) => void
+/** What a replay of an outcome saves. */
+export interface RecordedUse {
+  readonly model: string
+  readonly saved: Readonly<Record<string, number>>
+}
 
 interface Reading {
-  readonly outcome: OutcomeId
-  readonly takers: TakeReport[]
+  readonly outcome: OutcomeToRead
+  /** @param report `undefined`: nobody knows */
+  readonly useOf: (report: Report | undefined) => RecordedUse
+  readonly takers: ((use: RecordedUse) => void)[]
 }
 
 /**
@@ -43,7 +51,7 @@ export class RecordedUsage {
   readonly #store: Pick<Store, 'read' | 'subscribe'>
   readonly #surroundings: Surroundings
   /** The one that was remembered first stands first. */
-  readonly #reports = new Map<string, Report | undefined>()
+  readonly #uses = new Map<string, RecordedUse>()
   readonly #readings = new Map<string, Reading>()
   #waiting = 0
   #isReading: Promise<void> | undefined
@@ -53,31 +61,28 @@ export class RecordedUsage {
     this.#surroundings = surroundings
   }
 
-  remember({ key, fence }: OutcomeId, report: Report | undefined): void {
-    const id = `${key}${fence}`
-    this.#reports.delete(id)
-    this.#reports.set(id, report)
-    if (this.#reports.size <= maxRemembered) return
-    for (const oldest of this.#reports.keys()) return void this.#reports.delete(oldest)
+  remember(outcome: OutcomeId, use: RecordedUse): void {
+    const id = idOf(outcome)
+    this.#uses.delete(id)
+    this.#uses.set(id, use)
+    if (this.#uses.size <= maxRemembered) return
+    for (const oldest of this.#uses.keys()) return void this.#uses.delete(oldest)
   }
 
-  /** `undefined`: it is not remembered. */
-  remembered({ key, fence }: OutcomeId): { report: Report | undefined } | undefined {
-    const id = `${key}${fence}`
-    const report = this.#reports.get(id)
-    return report !== undefined || this.#reports.has(id) ? { report } : undefined
+  remembered(outcome: OutcomeId): RecordedUse | undefined {
+    return this.#uses.get(idOf(outcome))
   }
 
-  /** Calls `take` once, when the outcome has been read. */
-  read(outcome: OutcomeId, take: TakeReport): void {
-    const id = `${outcome.key}${outcome.fence}`
+  /** Calls `take` once, when the outcome has been read, or at once where there is no room for that. */
+  read(outcome: OutcomeToRead, useOf: Reading['useOf'], take: (use: RecordedUse) => void): void {
+    const id = idOf(outcome)
     const reading = this.#readings.get(id)
     if (this.#waiting >= maxWaiting || (reading === undefined && this.#readings.size >= maxToRead)) {
-      return take(undefined)
+      return take(useOf(undefined))
     }
     this.#waiting++
     if (reading !== undefined) return void reading.takers.push(take)
-    this.#readings.set(id, { outcome, takers: [take] })
+    this.#readings.set(id, { outcome, useOf, takers: [take] })
     this.#isReading ??= this.#readAll().finally(() => {
       this.#isReading = undefined
     })
@@ -94,16 +99,18 @@ export class RecordedUsage {
     for (;;) {
       const next = this.#readings.entries().next()
       if (next.done) return
-      const [id, { outcome, takers }] = next.value
+      const [id, { outcome, useOf, takers }] = next.value
       const report = await this.#readReport(outcome).catch(() => undefined)
+      const use = useOf(report)
       this.#readings.delete(id)
       this.#waiting -= takers.length
-      this.remember(outcome, report)
-      for (const take of takers) take(report)
+      // Not whole yet, or the store is out of reach: another time it may be there.
+      if (report !== undefined) this.remember(outcome, use)
+      for (const take of takers) take(use)
     }
   }
 
-  async #readReport({ key, fence, path, replay }: OutcomeId): Promise<Report | undefined> {
+  async #readReport({ key, fence, path, replay }: OutcomeToRead): Promise<Report | undefined> {
     if (replay?.head !== undefined && replay.body?.kind === 'whole') {
       const watcher = watcherOf(path, replay.head)
       watcher.write(replay.body.bytes)
@@ -130,6 +137,10 @@ export class RecordedUsage {
     watcher.end(true)
     return watcher.report
   }
+}
+
+function idOf({ key, fence }: OutcomeId): string {
+  return `${key}${fence}`
 }
 
 function watcherOf(path: string, { headers }: HttpHead): AnswerWatcher {

@@ -1,4 +1,4 @@
-import { otherRow, type RowKey, type RowName, rowKey } from './row.ts'
+import { otherRow, type RowKey } from './row.ts'
 
 /** Counts by what they count. */
 export type Counts = Map<string, number>
@@ -23,13 +23,17 @@ export class Tally {
     return this.#overflowed
   }
 
-  add(row: RowName, counts: Readonly<Record<string, number>>): void {
-    this.addTo(rowKey(row), Object.entries(counts))
+  add(key: RowKey, counts: Readonly<Record<string, number>>): void {
+    const sums = this.#sumsOf(key)
+    for (const name in counts) {
+      const count = counts[name] ?? 0
+      if (count > 0) sums.set(name, (sums.get(name) ?? 0) + count)
+    }
   }
 
-  addTo(key: RowKey, counts: Iterable<readonly [string, number]>): void {
+  addAll(key: RowKey, counts: Counts): void {
     const sums = this.#sumsOf(key)
-    for (const [name, count] of counts) if (count > 0) sums.set(name, (sums.get(name) ?? 0) + count)
+    for (const [name, count] of counts) sums.set(name, (sums.get(name) ?? 0) + count)
   }
 
   rows(): ReadonlyMap<RowKey, Counts> {

@@ -4,6 +4,7 @@ import { memoryStore } from 'retrysafe/internal/stores/memory/index'
 import { beforeEach, expect, test } from 'vitest'
 import { ManualTime } from '../../../retrysafe/test/support/manual-time.ts'
 import { LedgerStore } from '../../src/ledger/ledger-store.ts'
+import { type RowKey, rowKey } from '../../src/ledger/row.ts'
 import { Tally } from '../../src/ledger/tally.ts'
 
 let time: ManualTime
@@ -18,7 +19,8 @@ beforeEach(() => {
   asked = []
 })
 
-const row = { tenant: 'abcdefgh', route: 'openai /v1/responses', model: 'm-1' }
+const rowOf = (tenant: string): RowKey => rowKey({ tenant, route: 'openai /v1/responses', model: 'm-1' })
+const row = rowOf('abcdefgh')
 
 function open(seed: number): { tally: Tally; ledger: LedgerStore; kill(): void } {
   const tally = new Tally()
@@ -104,11 +106,11 @@ test('an index that did not answer takes the name at the next try', async () => 
 
 test('a thousand rows of a store have names; the rest are one', async () => {
   const { tally, ledger } = open(1)
-  for (let at = 0; at < 1_000; at++) tally.add({ ...row, tenant: `t${at}` }, { requests: 1 })
+  for (let at = 0; at < 1_000; at++) tally.add(rowOf(`t${at}`), { requests: 1 })
   await ledger.flush()
   const other = open(2)
-  for (let at = 0; at < 50; at++) other.tally.add({ ...row, tenant: `u${at}` }, { requests: 1 })
-  other.tally.add({ ...row, tenant: 't7' }, { requests: 1 })
+  for (let at = 0; at < 50; at++) other.tally.add(rowOf(`u${at}`), { requests: 1 })
+  other.tally.add(rowOf('t7'), { requests: 1 })
   await other.ledger.flush()
   const sums = await sumsIn(ledger)
   expect(Object.keys(sums)).toHaveLength(1_001)
@@ -118,6 +120,6 @@ test('a thousand rows of a store have names; the rest are one', async () => {
 
 test('a process without a store to flush to keeps at most a thousand rows and one', () => {
   const tally = new Tally()
-  for (let at = 0; at < 5_000; at++) tally.add({ ...row, tenant: `t${at}` }, { requests: 1 })
+  for (let at = 0; at < 5_000; at++) tally.add(rowOf(`t${at}`), { requests: 1 })
   expect([tally.rows().size, tally.overflowed]).toEqual([1_001, 4_000])
 })

@@ -2,7 +2,7 @@ import type { Surroundings } from 'retrysafe/internal/engine/clock'
 import { storeKey } from 'retrysafe/internal/engine/identity'
 import type { Fingerprint } from 'retrysafe/internal/fingerprint/fingerprint'
 import { requestModel } from '../../ledger/request-model.ts'
-import { type RowKey, routeOf, unknownModel } from '../../ledger/row.ts'
+import { type RowKey, routeOf, rowKey, unknownModel } from '../../ledger/row.ts'
 import { spendCounts } from '../../ledger/spend.ts'
 import { type Counts, Tally } from '../../ledger/tally.ts'
 import { MinuteLog } from './minute-log.ts'
@@ -113,7 +113,7 @@ export class Observer {
 
   /** The key means another payload already: with us a 422. */
   #countReused(call: ObservedCall, facts: CallFacts): void {
-    this.#tally.add({ ...facts, model: unknownModel }, { reused: 1 })
+    this.#tally.add(rowKey({ ...facts, model: unknownModel }), { reused: 1 })
     this.#minutes.reused()
     call.compareWith({ facts, run: undefined, pairs: undefined, count: 0, timeoutMs: undefined }, 0)
   }
@@ -150,10 +150,11 @@ export class Observer {
     // An answer that says that it failed costs nothing.
     const spend = (purpose: string): Record<string, number> =>
       result === 'failed' && report?.usage === undefined ? {} : spendCounts(purpose, report, path)
-    this.#tally.add(
-      { tenant, route, model },
-      { requests: 1, ...spend('used'), ...(kind !== undefined && { [`${kind}.seen`]: 1, ...spend(kind) }) },
-    )
+    this.#tally.add(rowKey({ tenant, route, model }), {
+      requests: 1,
+      ...spend('used'),
+      ...(kind !== undefined && { [`${kind}.seen`]: 1, ...spend(kind) }),
+    })
     this.#minutes.seen(kind, report)
   }
 }
