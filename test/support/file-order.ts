@@ -12,6 +12,7 @@ const longest: readonly string[] = [
   'test/simulation/mutants.test.ts',
   'test/e2e/crash-ends/store-dies.test.ts',
   'test/e2e/crash-ends/gateway-dies.test.ts',
+  'test/e2e/redis/takeovers.test.ts',
   'test/e2e/gateway-load-balancer.test.ts',
   'packages/retrysafe/test/stores/postgres/kit-bouncer.test.ts',
   'test/simulation/other-half.test.ts',
