@@ -7,7 +7,7 @@ import { findFreePort } from '../support/free-port.ts'
 import { type Gateway, makeStore, makeStoreFolder, startOneGateway } from '../support/gateway.ts'
 import { runProgram } from '../support/program.ts'
 import { startSandbox } from '../support/sandbox.ts'
-import { chat, streamedChat } from '../support/sdk.ts'
+import { chat, openAi, streamedChat } from '../support/sdk.ts'
 import { readStats } from '../support/stats.ts'
 
 const unused = await findFreePort()
@@ -20,7 +20,7 @@ writeFileSync(
 const sandbox = await startSandbox()
 afterAll(sandbox.stop)
 const store = await makeStore()
-const flags = [...store, '--lease', '1s', '--prices', prices, '--admin-token', token]
+const flags = [...store, '--lease', '1s', '--keyless', 'sdk-retries', '--prices', prices, '--admin-token', token]
 const [first, second] = await Promise.all([start(), start()])
 
 async function start(): Promise<Gateway> {
@@ -138,6 +138,22 @@ async function expectCommand(gateway: Gateway): Promise<void> {
   expect(json.code).toBe(0)
   expect(JSON.parse(json.stdout)).toEqual(await readStats(gateway.admin, authorized))
 }
+
+test('an SDK’s retry that is paired with the run that its client left counts as a run avoided', async () => {
+  const sdk = openAi(first.url, { apiKey: 'sk-sdk', maxRetries: 2 })
+  const slow = { timeout: 1_000, headers: { 'Sandbox-Fault': 'delay=2s, times=1' } }
+  const { ledger: before } = await readStats(first.admin, authorized)
+  await sdk.chat.completions.create(chat('seven eight'), slow)
+  const known = new Set(before.rows.map(({ tenant }) => tenant))
+  const rows = async (): Promise<unknown[]> => {
+    const { ledger } = await readStats(first.admin, authorized)
+    return ledger.rows
+      .filter(({ tenant }) => !known.has(tenant))
+      .map(row => [row.requests, row.operations, row.attempts, row.replayed + row.joined, row.used.usd, row.saved.usd])
+  }
+  // 2 tokens in and 6 out, run once for both attempts.
+  await eventually(rows).toEqual([[2, 1, 1, 1, 0.062, 0.062]])
+})
 
 test.each<[string, string[], number, RegExp]>([
   [

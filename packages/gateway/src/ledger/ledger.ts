@@ -28,7 +28,7 @@ export interface LedgerCall {
 type Outcome = Pick<Replay, 'fence'> & Partial<Pick<Replay, 'head' | 'body'>>
 
 /** The last counts of a process that goes away wait so long for the store. */
-const closeMs = 1_000
+const closeMs = 500
 
 /**
  * What became of calls with a key, and what they cost or saved. Operations are outcomes that were recorded, attempts are
