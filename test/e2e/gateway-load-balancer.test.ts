@@ -14,9 +14,9 @@ const sandbox = await startSandbox()
 afterAll(sandbox.stop)
 beforeEach(sandbox.meter.reset)
 
-/** Longer than nginx waits for the first gateway, shorter than it waits for both. */
-const slow = 'delay=1500ms'
-const timeout = 'proxy_read_timeout 1s;'
+/** Longer than nginx waits for the first gateway, much shorter than it waits for both: a slow machine is late as well. */
+const slow = 'delay=2400ms'
+const timeout = 'proxy_read_timeout 2s;'
 const keyHeaders = ['--key-header', 'Idempotency-Key', '--key-header', 'X-Request-Id']
 const itsId = /^[0-9a-f]{32}$/
 
@@ -138,7 +138,7 @@ test('a gateway that drains refuses, and the balancer’s next one runs the call
   const [drained, other] = await startPair(await makeStore())
   for (const gateway of [drained, other]) onTestFinished(gateway.stop)
   // It stays to the end of this one.
-  const last = charge(drained.url, 'delay=2s', { 'Idempotency-Key': 'last' })
+  const last = charge(drained.url, 'delay=3s', { 'Idempotency-Key': 'last' })
   await eventually(() => sandbox.meter.runs('last')).toBe(1)
   drained.terminate()
   const isReady = async (): Promise<number> => (await ask(`${drained.admin}/readyz`, { method: 'GET' })).status
