@@ -1,87 +1,17 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { followArrivals } from '../support/arrivals.ts'
 import { eventually } from '../support/eventually.ts'
-import { type Answer, ask, open, problemOf } from '../support/exchange.ts'
-import { startGateway } from '../support/gateway.ts'
+import { ask, open, problemOf } from '../support/exchange.ts'
 import { openRaw, rawPost } from '../support/raw-client.ts'
 import { listRecords } from '../support/records.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { chunk, completion, leaving, openAttempts, path } from '../support/sdk-attempts.ts'
 
-/** Requests whose answer is up to the test, in the order of their coming. */
-let held: ServerResponse[] = []
-const hold = (response: ServerResponse): void => void held.push(response)
-const upstream = await startUpstream(hold)
-afterAll(upstream.stop)
-const gateway = await startGateway(upstream.url, ['--max-request', '100kb'])
-afterAll(gateway.stop)
-beforeEach(() => {
-  held = []
-  upstream.answerWith(hold)
-})
-
-const path = '/v1/chat/completions'
-
-interface Attempt {
-  readonly answer: Promise<Answer>
-  /** As an SDK does at its time-out. */
-  leave(): Promise<void>
-}
-
-/** The attempt that an SDK makes after `count` others of the same call. */
-function attempt(text: string, count: number | undefined, more: Record<string, string> = {}): Attempt {
-  const { signal, abort } = leaving()
-  const counted = count === undefined ? {} : { 'X-Stainless-Retry-Count': String(count) }
-  const headers = { Authorization: 'Bearer sk-test', 'Content-Type': 'application/json', ...counted, ...more }
-  const answer = ask(`${gateway.url}${path}`, { headers, body: JSON.stringify({ text }), signal })
-  answer.catch(() => {})
-  return {
-    answer,
-    async leave() {
-      abort()
-      await expect(answer).rejects.toThrow()
-    },
-  }
-}
-
-function leaving(): { signal: AbortSignal; abort: () => void } {
-  const controller = new AbortController()
-  return { signal: controller.signal, abort: () => controller.abort() }
-}
-
-/** An attempt that leaves once the upstream has it; the gateway has heard of that. */
-async function leftAttempt(
-  text: string,
-  count: number | undefined = 0,
-  more: Record<string, string> = {},
-): Promise<void> {
-  const before = await countRecords()
-  const first = attempt(text, count, more)
-  await eventually(() => held.length).toBe(1)
-  await first.leave()
-  await eventually(countRecords).toBe(before + 1)
-}
-
-async function countRecords(): Promise<number> {
-  return (await listRecords(gateway.admin, '?limit=1000')).length
-}
-
-function say(index: number, text: string): void {
-  held[index]?.setHeader('Content-Type', 'application/json').end(completion(text))
-}
-
-function completion(content: string): string {
-  return JSON.stringify({ choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content } }] })
-}
-
-function chunk(content: string, finishReason: string | null = null): string {
-  return `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content }, finish_reason: finishReason }] })}\n\n`
-}
-
-async function keyOf(retry: Attempt): Promise<unknown> {
-  return (await retry.answer).headers['retrysafe-key']
-}
+const { upstream, gateway, held, attempt, leftAttempt, countRecords, say } = await openAttempts(
+  '--max-request',
+  '100kb',
+)
 
 describe('a retry gets the answer that its predecessor left', () => {
   test('joined while it runs, with the key that was drawn for it', async () => {
@@ -103,7 +33,10 @@ describe('a retry gets the answer that its predecessor left', () => {
   })
 
   test('replayed when it is over, also by a client that says nothing of its first attempt', async () => {
-    await leftAttempt('replayed', undefined)
+    const first = attempt('replayed', undefined)
+    await eventually(() => held.length).toBe(1)
+    await first.leave()
+    await eventually(async () => (await listRecords(gateway.admin, '?state=running')).length).toBe(1)
     say(0, 'one run')
     await eventually(async () => (await listRecords(gateway.admin, '?state=running')).length).toBe(0)
     const { headers, text } = await attempt('replayed', 1).answer
@@ -184,7 +117,7 @@ describe('a retry gets the answer that its predecessor left', () => {
     const retry = attempt('refused', 2)
     say(0, 'one run')
     expect((await retry.answer).text).toBe(completion('one run'))
-    expect(await keyOf(retry)).toBe(hurried.headers['retrysafe-key'])
+    expect((await retry.answer).headers['retrysafe-key']).toBe(hurried.headers['retrysafe-key'])
     expect(held).toHaveLength(1)
   })
 
@@ -248,26 +181,6 @@ describe('nobody else gets it', () => {
     expect((await retry.answer).text).toBe(completion('second run'))
     expect(await countRecords()).toBe(before)
   })
-})
-
-test('a stream that its user stops is stopped upstream at once, and not kept', async () => {
-  let stoppedMs = Number.POSITIVE_INFINITY
-  upstream.answerWith(response => {
-    response.once('close', () => {
-      stoppedMs = performance.now()
-    })
-    response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: {"choices":[]}\n\n')
-  })
-  const before = await countRecords()
-  const { signal, abort } = leaving()
-  const headers = { 'Content-Type': 'application/json', 'X-Stainless-Retry-Count': '0' }
-  const stream = await open(`${gateway.url}${path}`, { headers, body: '{"stream":true}', signal })
-  stream.on('error', () => {})
-  await followArrivals(stream).until('choices')
-  const leftMs = performance.now()
-  abort()
-  await eventually(() => stoppedMs).toBeLessThan(leftMs + 200)
-  expect(await countRecords()).toBe(before)
 })
 
 test.each(['many', '-1', '1.5', '101', '', ['1', '1']])('a retry count of %j counts for nothing', async count => {

@@ -1,3 +1,4 @@
+import { graceOf } from '../grace.ts'
 import { serveKeyed } from '../keyed.ts'
 import type { ProxyParts } from '../parts.ts'
 import type { Offered, PairableCall } from './pairable-call.ts'
@@ -61,9 +62,19 @@ class TakenCall implements Stay {
     const { response } = this.#call.routed
     // What goes without a length is a stream: who has its head does not come again for it.
     const hasBegun = response.headersSent && response.chunkedEncoding
+    if (hasBegun && !response.writableFinished) this.#stop()
     if (response.writableFinished || hasBegun) {
       if (!this.#isLeaving) this.#remove()
     } else this.offerAnew()
+  }
+
+  /** Its user has stopped the stream, and nobody else can have found it: its owner, whichever process that is, hears of it. */
+  #stop(): void {
+    const { onDisconnect } = this.#call.routed.rules
+    if (graceOf(onDisconnect, { kind: 'paired', isHeadOut: true }) !== 0) return
+    // Where the store does not answer, the run goes on as one that nobody wants.
+    const { storeKey, fence } = this.#offered
+    this.#parts.engine.store.cancel(storeKey, fence).catch(() => undefined)
   }
 
   #remove(): void {
