@@ -11,7 +11,8 @@ export interface FileMember {
   readonly isPath: boolean
 }
 
-const maxValues = 1_000
+/** Of one repeatable flag. */
+export const maxValues = 1_000
 const maxSecretBytes = 65_536
 
 /** What a flag is called in the file: `--key-header` is `keyHeader`. */

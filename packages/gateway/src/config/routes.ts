@@ -5,7 +5,7 @@ import { fileMembers, textsOf, within } from './members.ts'
 import { nearestName } from './nearest-name.ts'
 import { covers, overlap, readPattern } from './path-pattern.ts'
 
-const maxRoutes = 1_000
+export const maxRoutes = 1_000
 /** JSON pointers of one route. */
 export const maxPointers = 32
 
