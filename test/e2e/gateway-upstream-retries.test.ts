@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, problemOf } from '../support/exchange.ts'
 import { startGateway, startOneGateway } from '../support/gateway.ts'
-import { stateOf } from '../support/records.ts'
+import { listRecords, stateOf } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { type Answerer, startUpstream } from '../support/upstream.ts'
 
@@ -167,6 +167,25 @@ describe('what nobody knows the outcome of', () => {
     failing(2, status(500))
     expect(told(await send(fail.url))).toEqual([200, 'executed', '{"run":3}'])
   })
+})
+
+test('a call without a key that its client has left is not run again by us: its own retry does that', async () => {
+  let fail = (): void => {}
+  upstream.answerWith(response => {
+    fail = () => void response.writeHead(500, { 'Retry-After-Ms': '1' }).end('failure')
+  })
+  const leaving = new AbortController()
+  const headers = { Authorization: 'Bearer sk-test', 'X-Stainless-Retry-Count': '0' }
+  const left = ask(`${rerun.url}/keyless`, { headers, body: '{}', signal: leaving.signal }).catch(() => 'left')
+  await eventually(() => upstream.received).toHaveLength(1)
+  leaving.abort()
+  expect(await left).toBe('left')
+  const ofThis = async (): Promise<string[]> =>
+    (await listRecords(rerun.admin, '?limit=1000')).filter(({ label }) => label.path === '/keyless').map(r => r.state)
+  await eventually(ofThis).toEqual(['running'])
+  fail()
+  await eventually(ofThis).toEqual(['open'])
+  expect(upstream.received).toHaveLength(1)
 })
 
 test('against the sandbox: a caller without retries of its own is served, where without ours it is not', async () => {

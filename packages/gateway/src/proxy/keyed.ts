@@ -111,6 +111,8 @@ async function performKeyed(
     body,
   })
   const graceMs = graceOf(rules.onDisconnect, keyed.left ?? { kind: 'keyed' })
+  // What goes on for nobody has been sent already: there is nothing to send again.
+  const mayRetry = rules.upstreamRetries > 0 && keyed.caller === undefined
   const performance: Performance = {
     engine,
     call,
@@ -121,7 +123,7 @@ async function performKeyed(
     recordStatus: rules.recordStatus,
     names,
     surroundings: processSurroundings,
-    retries: rules.upstreamRetries === 0 ? undefined : new Retries(call, head.wait, processSurroundings),
+    retries: mayRetry ? new Retries(call, head.wait, processSurroundings) : undefined,
     dispatch(run, attempt) {
       if (keyed.dispatch !== undefined) return keyed.dispatch(run, attempt)
       const headers = ['Accept-Encoding', 'identity', ...head.forward]
