@@ -123,9 +123,11 @@ describe('a retry gets the answer that its predecessor left', () => {
 
   test('once: of two retries the other one runs anew; both leave, and both come again', async () => {
     await leftAttempt('twice')
+    const before = await countRecords()
     const retries = [attempt('twice', 1), attempt('twice', 1)]
     await eventually(() => held.length).toBe(2)
     await Promise.all(retries.map(retry => retry.leave()))
+    await eventually(countRecords).toBe(before + 1)
     const last = [attempt('twice', 2), attempt('twice', 2)]
     say(0, 'first')
     say(1, 'second')
