@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import autocannon from 'autocannon'
 
 const connections = 32
@@ -52,6 +53,18 @@ function settings(url, seconds, nextKey) {
       },
     ],
   }
+}
+
+/** The same once nothing is on its way any more that a load generator has hung up on. */
+export async function executedAtRest(url) {
+  let before
+  let now = await executedBy(url)
+  for (let looks = 0; now !== before && looks < 50; looks++) {
+    before = now
+    await pause(100)
+    now = await executedBy(url)
+  }
+  return now
 }
 
 /** What a bare server has executed so far. */

@@ -1,4 +1,4 @@
-import { executedBy, load } from '../load.mjs'
+import { executedAtRest, executedBy, load } from '../load.mjs'
 import { startChild } from '../servers/child.mjs'
 
 const gatewayBin = 'packages/gateway/bin/retrysafe.js'
@@ -21,7 +21,7 @@ async function interleaved({ seconds, repeats, keyOf }, { bare, upstream, gatewa
   const runs = []
   for (let repeat = 0; repeat < repeats; repeat++) {
     const raw = await load(bare.url, seconds, keyOf)
-    const before = await executedBy(upstream.url)
+    const before = await executedAtRest(upstream.url)
     const ours = await load(gateway.url, seconds, keyOf)
     const executed = (await executedBy(upstream.url)) - before
     runs.push({ bare: raw, ours, executed, ratio: ours.perSecond / raw.perSecond })
