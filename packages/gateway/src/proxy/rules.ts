@@ -1,25 +1,9 @@
 import type { LeaveOut } from 'retrysafe/internal/fingerprint/leave-out'
-import type { GatewayConfig, TenantMode } from '../config/config.ts'
+import type { GatewayConfig, RoutedMember, TenantMode } from '../config/config.ts'
 import { PathTable } from '../config/path-pattern.ts'
 
 /** What holds for a request: the flags, but for what a route or its client says. */
-export type CallRules = Pick<
-  GatewayConfig,
-  | 'tenant'
-  | 'methods'
-  | 'recordStatus'
-  | 'retentionMs'
-  | 'leaseMs'
-  | 'keyless'
-  | 'fingerprintWindowMs'
-  | 'keyReuse'
-  | 'waitMs'
-  | 'onDisconnect'
-  | 'onCrash'
-  | 'maxAttempts'
-  | 'expiryAware'
-  | 'upstreamRetries'
-> & {
+export type CallRules = Pick<GatewayConfig, RoutedMember | 'leaseMs'> & {
   /** Members of JSON bodies that make no other request. Default: none. */
   readonly leaveOut?: LeaveOut
 }
