@@ -123,3 +123,17 @@ test('a store out of reach: calls pass as they are, retries too, and one that is
   expect((await found).text).toBe('{"found":true}')
   expect(held).toHaveLength(1)
 })
+
+test('--upstream-retries: what was left is run again by the gateway when it fails, and its retry gets that', async () => {
+  const gateway = await startOneGateway(upstream.url, ['--upstream-retries', '1'])
+  onTestFinished(gateway.stop)
+  await leftAttempt(gateway)
+  await eventually(() => runningIn(gateway)).toBe(1)
+  const retry = attempt(gateway, 1)
+  held[0]?.writeHead(500, { 'Content-Type': 'application/json' }).end('{}')
+  await eventually(() => held.length).toBe(2)
+  held[1]?.setHeader('Content-Type', 'application/json').end('{"run":2}')
+  expect((await retry).text).toBe('{"run":2}')
+  await eventually(() => runningIn(gateway)).toBe(0)
+  expect(held).toHaveLength(2)
+})

@@ -24,7 +24,9 @@ export async function goOnWith(parts: ProxyParts, call: PairableCall, attended: 
   try {
     const drawn = Buffer.from(pairing.surroundings.random.bytes(16)).toString('base64url')
     const keyed = await call.keyed(`sdk-${drawn}`)
-    await serveKeyed(parts, { ...keyed, caller: nobody, gone: new AbortController().signal, dispatch, left })
+    // There is but this one answer to hand over; and whether to run again what failed is up to the retry that waits.
+    const rules = { ...keyed.rules, upstreamRetries: 0 }
+    await serveKeyed(parts, { ...keyed, rules, caller: nobody, gone: new AbortController().signal, dispatch, left })
   } catch {
     // The form of its payload is not to be had: too many are being made.
   } finally {
