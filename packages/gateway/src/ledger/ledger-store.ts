@@ -87,11 +87,15 @@ export class LedgerStore {
     const { tally } = this.#terms
     if (tally.isEmpty && this.#sending.size === 0) return
     await this.#since()
-    // Once more for what came meanwhile to a row that was on its way.
-    while (!tally.isEmpty || this.#sending.size > 0) {
-      for (const key of [...tally.rows().keys()]) if (!this.#sending.has(key)) await this.#begin(key)
-      for (const [key, sending] of [...this.#sending]) await this.#send(key, sending)
-    }
+    await this.#sendAll()
+    // What comes to them from here on is for the next flush: under load there would be no end.
+    for (const key of [...tally.rows().keys()]) if (key !== otherRow) await this.#begin(key)
+    if (tally.rows().has(otherRow)) await this.#begin(otherRow)
+    await this.#sendAll()
+  }
+
+  async #sendAll(): Promise<void> {
+    for (const [key, sending] of [...this.#sending]) await this.#send(key, sending)
   }
 
   /** Nothing is awaited between taking a row's counts out and having them on their way. */

@@ -54,7 +54,7 @@ export class RecordedUsage {
   readonly #uses = new Map<string, RecordedUse>()
   readonly #readings = new Map<string, Reading>()
   #waiting = 0
-  #isReading: Promise<void> | undefined
+  #isReading = false
 
   constructor(store: Pick<Store, 'read' | 'subscribe'>, surroundings: Surroundings) {
     this.#store = store
@@ -83,22 +83,24 @@ export class RecordedUsage {
     this.#waiting++
     if (reading !== undefined) return void reading.takers.push(take)
     this.#readings.set(id, { outcome, useOf, takers: [take] })
-    this.#isReading ??= this.#readAll().finally(() => {
-      this.#isReading = undefined
-    })
+    if (!this.#isReading) void this.#readAll()
   }
 
-  /** Resolves when nobody waits for a report any more. */
+  /** Resolves when all who wait for a report now have it; not those who come meanwhile. */
   async idle(): Promise<void> {
-    while (this.#isReading !== undefined) await this.#isReading
+    const last = [...this.#readings.values()].at(-1)
+    if (last === undefined) return
+    this.#waiting++
+    await new Promise<void>(resolve => last.takers.push(() => resolve()))
   }
 
   async #readAll(): Promise<void> {
+    this.#isReading = true
     // The request that asks goes first.
     await new Promise<void>(resolve => this.#surroundings.timers.after(0, resolve))
     for (;;) {
       const next = this.#readings.entries().next()
-      if (next.done) return
+      if (next.done) break
       const [id, { outcome, useOf, takers }] = next.value
       const report = await this.#readReport(outcome).catch(() => undefined)
       const use = useOf(report)
@@ -108,6 +110,7 @@ export class RecordedUsage {
       if (report !== undefined) this.remember(outcome, use)
       for (const take of takers) take(use)
     }
+    this.#isReading = false
   }
 
   async #readReport({ key, fence, path, replay }: OutcomeToRead): Promise<Report | undefined> {

@@ -12,11 +12,14 @@ let store: Store
 /** What becomes of the next `count`s, the first of them first; then all is well. */
 let faults: ('not made' | 'made, unanswered')[]
 let asked: string[]
+/** Happens while a `count` is on its way. */
+let meanwhile: () => void
 beforeEach(() => {
   time = new ManualTime()
   store = memoryStore({ clock: time.clock })
   faults = []
   asked = []
+  meanwhile = () => {}
 })
 
 const rowOf = (tenant: string): RowKey => rowKey({ tenant, route: 'openai /v1/responses', model: 'm-1' })
@@ -31,6 +34,7 @@ function open(seed: number): { tally: Tally; ledger: LedgerStore; kill(): void }
     now: () => store.now(),
     async count(bucket, deltas, sequence) {
       asked.push(bucket)
+      meanwhile()
       const fault = faults.shift()
       if (fault !== 'not made') await store.count(bucket, deltas, sequence)
       if (fault !== undefined) throw new RetrysafeError('STORE_UNAVAILABLE', 'gone')
@@ -94,6 +98,33 @@ test.each([['not made' as const], ['made, unanswered' as const]])(
     expect(await sumsIn(ledger)).toEqual({ [name]: { requests: 111 } })
   },
 )
+
+test('who asks gets what was counted until then, however fast more is counted; that comes with the next ones', async () => {
+  const { tally, ledger } = open(1)
+  const count = (): void => {
+    if (asked.length > 50) throw new Error('what comes meanwhile is waited for')
+    tally.add(row, { requests: 1 })
+    ledger.counted()
+  }
+  count()
+  meanwhile = count
+  await ledger.flush()
+  // One for the name of the row, on whose way the second came; the third came while both went.
+  expect(await sumsIn(ledger)).toEqual({ [name]: { requests: 2 } })
+  meanwhile = () => {}
+  await time.advance(10_000)
+  expect(await sumsIn(ledger)).toEqual({ [name]: { requests: 3 } })
+})
+
+test('what has no room for a name goes to the rest in the same turn', async () => {
+  const { tally, ledger } = open(1)
+  for (let at = 0; at < 1_000; at++) tally.add(rowOf(`t${at}`), { requests: 1 })
+  await ledger.flush()
+  tally.add(rowOf('late'), { requests: 1 })
+  await ledger.flush()
+  expect(tally.isEmpty).toBe(true)
+  expect((await sumsIn(open(2).ledger))['other | other | other']).toEqual({ requests: 1 })
+})
 
 test('an index that did not answer takes the name at the next try', async () => {
   const { tally, ledger } = open(1)

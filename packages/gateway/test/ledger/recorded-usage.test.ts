@@ -119,6 +119,25 @@ test('what is not whole yet, or cannot be read, is unknown, and asked again anot
   expect(await read({ ...outcome, fence: outcome.fence + 1 })).toEqual(unknown)
 })
 
+test('who waits for what is being read does not wait for what comes meanwhile; that is read, too', async () => {
+  const bodies = Array.from({ length: 40 }, (_, at) => Buffer.from(answer(at)))
+  let taken = 0
+  const readNext = (at: number): void => {
+    const bytes = bodies[at]
+    if (bytes === undefined) return
+    const replay = { head, body: { kind: 'whole', bytes } as const }
+    usage.read({ key: keyNamed('k'), fence: at + 1, path, replay }, useOf, () => {
+      taken++
+      readNext(at + 1)
+    })
+  }
+  readNext(0)
+  await usage.idle()
+  expect(taken).toBeLessThan(40)
+  while (taken < 40) await usage.idle()
+  expect(usage.remembered({ key: keyNamed('k'), fence: 40 })).toEqual({ model: 'm-1', saved: { output: 39 } })
+})
+
 test('at most 256 outcomes wait to be read, and 10,000 are remembered', async () => {
   const at = (fence: number): OutcomeToRead => ({ key: keyNamed('k'), fence, path })
   let unread = 0
