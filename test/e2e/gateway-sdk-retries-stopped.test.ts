@@ -52,6 +52,52 @@ test('so is one that was joined: its owner hears of it with its next beat', asyn
   await stopped
 })
 
+test('so is one that a retry ran anew', async () => {
+  await leftAttempt('ran anew')
+  held[0]?.writeHead(500, { 'Content-Type': 'application/json' }).end('{}')
+  const { signal, abort } = leaving()
+  const headers = {
+    Authorization: 'Bearer sk-test',
+    'Content-Type': 'application/json',
+    'X-Stainless-Retry-Count': '1',
+  }
+  const asked = open(`${gateway.url}${path}`, { headers, body: '{"text":"ran anew"}', signal })
+  await eventually(() => held.length).toBe(2)
+  held[1]?.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(chunk('one '))
+  const stream = await asked
+  stream.on('error', () => {})
+  expect(stream.headers['retrysafe-outcome']).toBe('executed')
+  expect(stream.headers['retrysafe-key']).toMatch(/^sdk-/)
+  const stopped = new Promise(resolve => held[1]?.once('close', resolve))
+  await followArrivals(stream).until('one ')
+  abort()
+  await stopped
+})
+
+test('a plain answer without a length is no stream: who has its head and leaves may come again', async () => {
+  await leftAttempt('plain')
+  const { signal, abort } = leaving()
+  const headers = {
+    Authorization: 'Bearer sk-test',
+    'Content-Type': 'application/json',
+    'X-Stainless-Retry-Count': '1',
+  }
+  const text = completion('plain')
+  const asked = open(`${gateway.url}${path}`, { headers, body: '{"text":"plain"}', signal })
+  held[0]?.writeHead(200, { 'Content-Type': 'application/json' }).write(text.slice(0, 30))
+  const answer = await asked
+  expect(answer.headers).toMatchObject({ 'retrysafe-outcome': 'joined', 'transfer-encoding': 'chunked' })
+  answer.on('error', () => {})
+  await followArrivals(answer).until(text.slice(0, 30))
+  const left = new Promise(resolve => answer.once('close', resolve))
+  abort()
+  await left
+  const retry = attempt('plain', 2)
+  held[0]?.end(text.slice(30))
+  expect((await retry.answer).text).toBe(text)
+  expect(held).toHaveLength(1)
+})
+
 describe('what becomes of a call that its client left, and nobody came for', () => {
   const closed = (): Promise<unknown> => new Promise(resolve => held[0]?.once('close', resolve))
 

@@ -7,7 +7,7 @@ import type { Store } from 'retrysafe/internal/engine/store'
 import { selectWatcher } from 'retrysafe/internal/providers/select'
 import type { Report } from 'retrysafe/internal/providers/usage'
 import type { AnswerWatcher } from 'retrysafe/internal/providers/watcher'
-import { mediaTypeOf } from 'retrysafe/internal/server/request-head'
+import { mediaTypeIn } from 'retrysafe/internal/server/request-head'
 
 /** Outcomes whose usage is remembered, about 300 bytes each. */
 const maxRemembered = 10_000
@@ -147,6 +147,5 @@ function idOf({ key, fence }: OutcomeId): string {
 }
 
 function watcherOf(path: string, { headers }: HttpHead): AnswerWatcher {
-  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
-  return selectWatcher({ path, mediaType: at === -1 ? '' : mediaTypeOf(headers[at + 1]) })
+  return selectWatcher({ path, mediaType: mediaTypeIn(headers) })
 }

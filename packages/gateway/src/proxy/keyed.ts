@@ -11,6 +11,7 @@ import { refuseExpired } from 'retrysafe/internal/server/first-sent'
 import { forkCall, KeyedCall, type KeyedCallTerms } from 'retrysafe/internal/server/keyed-call'
 import { type Performance, perform } from 'retrysafe/internal/server/perform'
 import { Retries } from 'retrysafe/internal/server/retries'
+import type { Run } from 'retrysafe/internal/server/run'
 import { withForkedKey } from './fork.ts'
 import { graceOf, type LeftCall } from './grace.ts'
 import { isUnavailable } from './outage.ts'
@@ -54,10 +55,10 @@ export async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest): Promis
   const { response, key } = keyed
   try {
     const terms = termsOf(parts, keyed)
-    if (keyed.rules.keyReuse === 'reject') return await performKeyed(parts, keyed, terms, new KeyedCall(terms))
+    if (keyed.rules.keyReuse === 'reject') return await performKeyed(parts, keyed, new KeyedCall(terms))
     const call = await forkCall(terms)
     const forked = { ...keyed, head: withForkedKey(keyed.head, parts.engine.identity, call.key) }
-    return isBypassed(parts, call.key) ? passUnprotected(parts, forked) : await performKeyed(parts, forked, terms, call)
+    return isBypassed(parts, call.key) ? passUnprotected(parts, forked) : await performKeyed(parts, forked, call)
   } catch (error) {
     // The client has left while the form of its payload was made.
     if (error === goneSignal(response).reason) return
@@ -92,14 +93,9 @@ export function inputOf({ request, head, route, rules, query }: RoutedRequest, b
   return rules.leaveOut === undefined ? counted : { ...counted, leaveOut: rules.leaveOut }
 }
 
-async function performKeyed(
-  parts: ProxyParts,
-  keyed: KeyedRequest,
-  { input }: KeyedCallTerms,
-  call: KeyedCall,
-): Promise<void> {
+async function performKeyed(parts: ProxyParts, keyed: KeyedRequest, call: KeyedCall): Promise<void> {
   const { engine } = parts
-  const { request, response, head, key, route, rules, tenant, target, body } = keyed
+  const { request, response, head, key, route, rules, tenant, body } = keyed
   const { upstream } = route
   const path = upstream.basePath + route.path
   const count = parts.ledger.open({
@@ -125,9 +121,8 @@ async function performKeyed(
     surroundings: processSurroundings,
     retries: mayRetry ? new Retries(call, head.wait, processSurroundings) : undefined,
     dispatch(run, attempt) {
-      if (keyed.dispatch !== undefined) return keyed.dispatch(run, attempt)
-      const headers = ['Accept-Encoding', 'identity', ...head.forward]
-      upstream.send({ method: input.method, target, headers, body }, new RunSink(run, upstream).intake)
+      if (keyed.dispatch === undefined) sendAsItCame(keyed, run)
+      else keyed.dispatch(run, attempt)
     },
     ...(graceMs !== 'finish' && { desertion: { gone: goneSignal(response), graceMs } }),
     tell: turn => {
@@ -150,6 +145,11 @@ async function performKeyed(
     parts.storeWatch.outage.countRefused()
     throw error
   })
+}
+
+export function sendAsItCame({ request, head, route: { upstream }, target, body }: KeyedRequest, run: Run): void {
+  const headers = ['Accept-Encoding', 'identity', ...head.forward]
+  upstream.send({ method: request.method ?? 'POST', target, headers, body }, new RunSink(run, upstream).intake)
 }
 
 /** The store is out of reach, and `--on-store-error open` holds, but for what this process runs already. */

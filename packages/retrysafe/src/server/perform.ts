@@ -11,7 +11,7 @@ import { isStream } from '../providers/select.ts'
 import type { Caller, KeyNotice } from './caller.ts'
 import { type HeldAnswer, HoldingCaller } from './held-answer.ts'
 import type { KeyedCall } from './keyed-call.ts'
-import { mediaTypeOf } from './request-head.ts'
+import { mediaTypeIn } from './request-head.ts'
 import type { Retries } from './retries.ts'
 import { type OwnAnswer, Run, type RunResult } from './run.ts'
 import type { RunEnding } from './run-end.ts'
@@ -154,11 +154,6 @@ function replayNotice(performance: Performance, { head, body, fence }: Replay, j
   const isStreamed =
     body.kind === 'pieces' || isStream({ path: performance.path, mediaType: mediaTypeIn(head.headers) })
   return isStreamed ? streamNotice(performance, outcome, fence) : performance.notice(outcome)
-}
-
-function mediaTypeIn(headers: readonly string[]): string {
-  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
-  return at === -1 ? '' : mediaTypeOf(headers[at + 1])
 }
 
 /** An operator has purged the record while it ran: the caller still gets what it paid for, if that is here. */

@@ -187,6 +187,12 @@ export function mediaTypeOf(contentType: string | undefined): string {
   return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
 }
 
+/** @param headers names and values in turn */
+export function mediaTypeIn(headers: readonly string[]): string {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return at === -1 ? '' : mediaTypeOf(headers[at + 1])
+}
+
 function parametersOf(contentType: string | undefined): string {
   const begin = contentType?.indexOf(';') ?? -1
   return begin === -1 ? '' : (contentType?.slice(begin) ?? '')

@@ -1,5 +1,12 @@
+import type { ServerResponse } from 'node:http'
+import { ResponseCaller } from 'retrysafe/internal/adapters/node/response-caller'
+import type { Attempt } from 'retrysafe/internal/engine/attempt'
+import type { Follower } from 'retrysafe/internal/engine/follower'
+import { isStream } from 'retrysafe/internal/providers/select'
+import type { KeyNotice } from 'retrysafe/internal/server/caller'
+import { mediaTypeIn } from 'retrysafe/internal/server/request-head'
 import { graceOf } from '../grace.ts'
-import { serveKeyed } from '../keyed.ts'
+import { sendAsItCame, serveKeyed } from '../keyed.ts'
 import type { ProxyParts } from '../parts.ts'
 import type { Offered, PairableCall } from './pairable-call.ts'
 import type { Stay } from './stays.ts'
@@ -10,6 +17,11 @@ export async function serveTaken(parts: ProxyParts, call: PairableCall, offered:
   const keyed = await call.keyed(offered.key)
   await serveKeyed(parts, {
     ...keyed,
+    caller: taken.caller,
+    dispatch: (run, attempt) => {
+      taken.runs(attempt)
+      sendAsItCame(keyed, run)
+    },
     left: { kind: 'paired', isHeadOut: false },
     tell: turn => {
       if (turn.kind === 'refused' && turn.code === 'IN_FLIGHT') taken.offerAnew()
@@ -20,10 +32,12 @@ export async function serveTaken(parts: ProxyParts, call: PairableCall, offered:
 /** A retry that has taken an attempt: if it goes without the answer, the next one may have it. */
 class TakenCall implements Stay {
   readonly abandonedAtMs: number
+  readonly caller: TakerCaller
   readonly #parts: ProxyParts
   readonly #call: PairableCall
   readonly #offered: Offered
   #isLeaving = false
+  #own: Attempt | undefined
 
   constructor(parts: ProxyParts, call: PairableCall, offered: Offered) {
     this.#parts = parts
@@ -32,7 +46,8 @@ class TakenCall implements Stay {
     // It gets its 409 before its time-out.
     this.abandonedAtMs = Number.POSITIVE_INFINITY
     parts.pairing.stays.add(call.place(), this)
-    const { response } = call.routed
+    const { response, route } = call.routed
+    this.caller = new TakerCaller(response, route.upstream.basePath + route.path)
     // It may have left while it was looked for.
     if (response.destroyed) this.#closed()
     else response.once('close', () => this.#closed())
@@ -50,6 +65,11 @@ class TakenCall implements Stay {
     this.#call.routed.response.destroy()
   }
 
+  /** What it has taken had failed: it runs it itself. */
+  runs(attempt: Attempt): void {
+    this.#own = attempt
+  }
+
   offerAnew(): void {
     if (this.#isLeaving) return
     this.#isLeaving = true
@@ -60,8 +80,8 @@ class TakenCall implements Stay {
 
   #closed(): void {
     const { response } = this.#call.routed
-    // What goes without a length is a stream: who has its head does not come again for it.
-    const hasBegun = response.headersSent && response.chunkedEncoding
+    // Who has the head of a stream does not come again for it.
+    const hasBegun = response.headersSent && this.caller.isStreaming
     if (hasBegun && !response.writableFinished) this.#stop()
     if (response.writableFinished || hasBegun) {
       if (!this.#isLeaving) this.#remove()
@@ -72,6 +92,7 @@ class TakenCall implements Stay {
   #stop(): void {
     const { onDisconnect } = this.#call.routed.rules
     if (graceOf(onDisconnect, { kind: 'paired', isHeadOut: true }) !== 0) return
+    if (this.#own !== undefined) return this.#own.desert()
     // Where the store does not answer, the run goes on as one that nobody wants.
     const { storeKey, fence } = this.#offered
     this.#parts.engine.store.cancel(storeKey, fence).catch(() => undefined)
@@ -79,5 +100,27 @@ class TakenCall implements Stay {
 
   #remove(): void {
     this.#parts.pairing.stays.remove(this.#call.place(), this)
+  }
+}
+
+/** Answers a retry as it would any other, and knows whether that is a stream. */
+class TakerCaller extends ResponseCaller {
+  readonly #path: string
+  #isStreaming = false
+
+  constructor(response: ServerResponse, path: string) {
+    super(response)
+    this.#path = path
+  }
+
+  get isStreaming(): boolean {
+    return this.#isStreaming
+  }
+
+  /** Of what has a length, the client waits for the whole. */
+  override live(follower: Follower, headers: readonly string[], notice: KeyNotice): Promise<void> {
+    this.#isStreaming =
+      follower.lengthBytes === undefined && isStream({ path: this.#path, mediaType: mediaTypeIn(headers) })
+    return super.live(follower, headers, notice)
   }
 }
