@@ -111,7 +111,7 @@ describe('--config and --print-config', () => {
   test('what is in force and from where; secrets are masked, and nothing is started', async () => {
     const folder = folderWith({
       'retrysafe.config.js':
-        'export default () => ({ lease: "5s", wait: "1m", routes: [{ match: "/a", wait: "1s" }] })',
+        'setInterval(() => {}, 1000); export default () => ({ lease: "5s", wait: "1m", routes: [{ match: "/openai/a", wait: "1s" }] })',
       token: 'topsecret-topsecret',
     })
     const { code, stdout, stderr } = await runProgram(
@@ -134,7 +134,7 @@ describe('--config and --print-config', () => {
         adminToken: { value: '***', from: 'environment', name: 'RETRYSAFE_ADMIN_TOKEN_FILE' },
         scopeSecret: { value: null, from: 'default' },
       },
-      routes: [{ match: '/a', wait: '1s' }],
+      routes: [{ match: '/openai/a', wait: '1s' }],
     })
     expect(stdout).not.toContain('topsecret')
   })

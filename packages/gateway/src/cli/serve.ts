@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { printConfig } from '../config/printed-config.ts'
 import { startGateway } from '../gateway.ts'
 import { addServeFlags, isToPrint, settingsOf } from './flag-options.ts'
-import { endWithParent, ready } from './process.ts'
+import { endSoon, endWithParent, ready } from './process.ts'
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -13,7 +13,9 @@ export function addServeCommand(program: Command): void {
   command.action(async () => {
     const settings = await settingsOf(command)
     if (isToPrint(command)) {
-      process.stdout.write(`${JSON.stringify(printConfig(settings), undefined, 2)}\n`)
+      const text = `${JSON.stringify(printConfig(settings), undefined, 2)}\n`
+      // A program that gave the configuration may have left a timer or a connection behind.
+      process.stdout.write(text, endSoon)
       return
     }
     const { config } = settings

@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { canonicalJson } from 'retrysafe/internal/fingerprint/json'
 import { FlagError } from './flag.ts'
+import { findRepeatedName } from './repeated-name.ts'
 
 /** A configuration file that was read; what stands in it has not been looked at. */
 export interface ConfigFile {
@@ -46,7 +47,7 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
   if (kind !== '.json' && kind !== '.js') throw new FlagError('it takes a file whose name ends in .json or .js')
   const { text, mode } = await readText(absolute)
   const value = kind === '.json' ? parseJson(text) : await runProgram(absolute)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isPlain(value)) {
     throw new FlagError(
       kind === '.json' ? 'it takes an object' : 'it takes an object, or a function that returns one, as default export',
     )
@@ -54,10 +55,17 @@ export async function readConfigFile(path: string): Promise<ConfigFile> {
   const isOpen = process.platform !== 'win32' && (mode & readableByOthers) !== 0
   return {
     path: absolute,
-    members: value as Readonly<Record<string, unknown>>,
+    members: value,
     // A program may have got its secrets elsewhere.
     exposes: secret => isOpen && (kind === '.json' || text.includes(secret)),
   }
+}
+
+/** A map, or an instance of a class, has members that nobody would find: it would say nothing, and not be told. */
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false
+  const parent: unknown = Object.getPrototypeOf(value)
+  return parent === null || parent === Object.prototype
 }
 
 async function readText(path: string): Promise<{ text: string; mode: number }> {
@@ -81,12 +89,21 @@ function parseJson(text: string): unknown {
   const bytes = Buffer.from(text)
   const checked = canonicalJson(bytes)
   if (checked.kind === 'invalid') {
-    const lines = bytes.toString('utf8', 0, checked.offsetBytes).split('\n')
     throw new FlagError(
-      `it is no JSON: ${checked.reason} (line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1})`,
+      `it is no JSON: ${checked.reason} ${placeAfter(bytes.toString('utf8', 0, checked.offsetBytes))}`,
     )
   }
+  const repeated = findRepeatedName(text)
+  if (repeated !== undefined) {
+    const { name, offset } = repeated
+    throw new FlagError(`${name.slice(0, 64)}: it is said twice ${placeAfter(text.slice(0, offset))}`)
+  }
   return JSON.parse(text)
+}
+
+function placeAfter(before: string): string {
+  const lines = before.split('\n')
+  return `(line ${lines.length}, column ${(lines.at(-1)?.length ?? 0) + 1})`
 }
 
 async function runProgram(path: string): Promise<unknown> {
@@ -109,5 +126,7 @@ async function runProgram(path: string): Promise<unknown> {
 async function load(path: string): Promise<unknown> {
   const module: unknown = await import(pathToFileURL(path).href)
   const exported: unknown = Reflect.get(Object(module), 'default')
-  return typeof exported === 'function' ? await exported() : exported
+  const given: unknown = typeof exported === 'function' ? await exported() : exported
+  // Members that are worked out are worked out here, where a fault is told as the program's.
+  return isPlain(given) ? { ...given } : given
 }

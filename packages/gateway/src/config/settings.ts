@@ -1,5 +1,5 @@
 import { RetrysafeError } from 'retrysafe/internal/engine/errors'
-import type { GatewayConfig, RouteConfig, SettableMember } from './config.ts'
+import { defaultUpstream, type GatewayConfig, type RouteConfig, type SettableMember } from './config.ts'
 import type { ConfigFile } from './config-file.ts'
 import { type Flag, FlagError, fallbackOf, readFlag } from './flag.ts'
 import { serveFlags } from './flags.ts'
@@ -30,6 +30,9 @@ export interface Settings {
   readonly file: FileSettings | undefined
 }
 
+/** Under it the gateway answers by itself. */
+const ownSegment = '_retrysafe'
+
 /** What a flag of that name, or its variable in the environment, was given. */
 export type Ask = (flag: Flag) => Given | undefined
 
@@ -48,7 +51,22 @@ export function resolveSettings(ask: Ask, file: FileSettings | undefined): Setti
     config[member] = one === undefined ? fallbackOf(flag) : readGiven(flag, one)
   }
   if (file !== undefined && file.routes.length > 0) config['routes'] = file.routes
-  return { config: config as unknown as GatewayConfig, given, file }
+  const settings: Settings = { config: config as unknown as GatewayConfig, given, file }
+  checkServed(settings)
+  return settings
+}
+
+/** A route that no request can take is a slip: what it says would hold nowhere. */
+function checkServed({ config: { routes = [], upstreams }, file }: Settings): void {
+  for (const [at, { pattern }] of routes.entries()) {
+    const first = pattern.segments[0] ?? ''
+    const isOurs = first === ownSegment
+    if (!isOurs && (upstreams.has(defaultUpstream) || upstreams.has(first) || first.startsWith('*'))) continue
+    const near = isOurs ? undefined : nearestName(first, upstreams.keys())
+    const hint = near === undefined ? '' : `; did you mean /${near}/?`
+    const why = isOurs ? 'it is the gateway’s own' : 'no upstream serves it'
+    throw invalid(`${file?.path}: routes[${at}].match: ${pattern.text}: ${why}${hint}`)
+  }
 }
 
 function readGiven(flag: Flag, { name, values }: Given): unknown {

@@ -138,6 +138,16 @@ describe('a configuration file', () => {
     ['no object', '[]', 'it takes an object'],
     ['no JSON', '{\n  "adminToken": "topsecret-topsecret" x }', 'it is no JSON: '],
     ['a byte order mark', '\ufeff{}', 'it is no JSON: '],
+    [
+      'a member that is said twice',
+      '{\n  "onCrash": "fail",\n  "routes": [],\n  "\\u006fnCrash": "topsecret" }',
+      'onCrash: it is said twice (line 4, column 3)',
+    ],
+    [
+      'one that a route says twice',
+      '{ "routes": [{ "match": "/a", "wait": "1s" }, { "match": "/b:\\"{", "wait": "1s", "wait": "2s" }] }',
+      'wait: it is said twice (line 1, column 82)',
+    ],
   ])('%s is told with its place', async (_, text, message) => {
     const fault = await faultOf(fileOf(text))
     expect(fault).toContain(message)
@@ -185,6 +195,35 @@ describe('a configuration file', () => {
   })
 })
 
+describe('routes that no request could take are refused', () => {
+  test.each<[string, string, string]>([
+    ['a slip', '{ "routes": [{ "match": "/a/**" }] }', 'routes[0].match: /a/**: no upstream serves it'],
+    [
+      'one that tells what is meant',
+      '{ "upstream": "azure=http://a.example", "routes": [{ "match": "/azure/**" }, { "match": "/azrue/v1" }] }',
+      'routes[1].match: /azrue/v1: no upstream serves it; did you mean /azure/?',
+    ],
+    [
+      'the gateway’s own paths',
+      '{ "upstream": "http://a.example", "routes": [{ "match": "/_retrysafe/streams/*" }] }',
+      'routes[0].match: /_retrysafe/streams/*: it is the gateway’s own',
+    ],
+  ])('%s', async (_, text, message) => {
+    expect(await faultOf(fileOf(text))).toBe(message)
+  })
+
+  test.each<[string, string]>([
+    [
+      'an upstream without a name serves every path',
+      '{ "upstream": "http://a.example", "routes": [{ "match": "/a" }] }',
+    ],
+    ['any first segment', '{ "routes": [{ "match": "/*/v1/chat/*" }, { "match": "/**" }] }'],
+    ['one that is built in', '{ "routes": [{ "match": "/ollama/api/**" }] }'],
+  ])('%s: not refused', async (_, text) => {
+    expect(await faultOf(fileOf(text))).toBe('none')
+  })
+})
+
 describe('a configuration that is a program', () => {
   test.each([
     ['an object', 'export default { retention: "1h", lease: undefined }'],
@@ -200,6 +239,17 @@ describe('a configuration that is a program', () => {
     ['it is no program', 'export default {', 'it failed: '],
     ['nothing is exported', 'export const config = {}', 'it takes an object, or a function that returns one'],
     ['it gives a list', 'export default []', 'it takes an object, or a function that returns one'],
+    ['it gives a map', 'export default new Map([["port", 1]])', 'it takes an object, or a function that returns one'],
+    [
+      'it gives what has no members of its own',
+      'class Settings { get port() { return 1 } }; export default new Settings()',
+      'it takes an object, or a function that returns one',
+    ],
+    [
+      'a member that throws',
+      'export default { get store() { throw new RangeError("no vault") } }',
+      'it failed: RangeError: no vault',
+    ],
     ['a wrong member', 'export default { prot: 1 }', 'prot: there is no such member; did you mean port?'],
   ])('%s: told with its name', async (_, text, message) => {
     expect(await faultOf(fileOf(text, '.js'))).toContain(message)

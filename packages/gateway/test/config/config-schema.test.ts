@@ -33,7 +33,10 @@ test.each<[boolean, unknown]>([
   [true, { upstream: ['http://a.example', 'b=http://b.example'], methods: ['POST'], expiryAware: false }],
   [true, { retention: '1.5h', wait: '0', maxRequest: '32MB', recordStatus: '201', keyless: 'require' }],
   [true, { scopeSecret: 'a secret of 16 ch', upstreamCa: [] }],
-  [true, { routes: [{ match: '/a/**' }, { match: '/a/*', retention: '1h', leaveOut: ['/a'], maxAttempts: 1 }] }],
+  [
+    true,
+    { routes: [{ match: '/ollama/**' }, { match: '/ollama/*', retention: '1h', leaveOut: ['/a'], maxAttempts: 1 }] },
+  ],
   [true, { onDisconnect: 'grace:30s', allowClientHeader: ['Retrysafe-Bypass'], upstreamRetries: 3 }],
   [false, []],
   [false, { prot: 1 }],
@@ -66,6 +69,7 @@ test.each<[boolean, unknown]>([
 test.each([
   ['a range', { retention: '31d' }],
   ['an overlap', { routes: [{ match: '/a/*' }, { match: '/*/b' }] }],
+  ['a route that no upstream serves', { routes: [{ match: '/opnai/**' }] }],
   ['two of one name', { upstream: ['a=http://a', 'a=http://b'] }],
 ])('what only the reader knows: %s', async (_, value) => {
   expect([validate(value), await isRead(value)]).toEqual([true, false])
