@@ -72,6 +72,21 @@ test('what nobody can be told for, or is too large, is refused', async () => {
   expect((await sandbox.meter.all()).received).toBe(0)
 })
 
+test('where keys stand in another header, the upstream still gets one line of the usual one: ours', async () => {
+  const upstream = await startUpstream(response => response.end('{}'))
+  const flags = ['--keyless', 'fingerprint', '--key-header', 'X-Request-Id']
+  const others = await startOneGateway(upstream.url, flags)
+  onTestFinished(async () => {
+    await others.stop()
+    upstream.stop()
+  })
+  const answer = await charge(others, '{}', { 'Idempotency-Key': 'no key here' })
+  expect(answer.headers['retrysafe-key']).toMatch(/^fp-[\w-]{43}$/)
+  const raw = upstream.received[0]?.rawHeaders ?? []
+  const lines = raw.filter((_, at) => raw[at & ~1]?.toLowerCase() === 'idempotency-key' && at % 2 === 1)
+  expect(lines).toEqual([expect.stringMatching(/^[\w-]{43}$/)])
+})
+
 test('the upstream gets a key: the same after a takeover, another in the next window', async () => {
   const upstream = await startUpstream((response, _, count) => {
     // The first run dies with its gateway.

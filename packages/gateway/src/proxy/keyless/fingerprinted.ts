@@ -49,13 +49,18 @@ async function sendWithKey(parts: ProxyParts, keyed: KeyedRequest, run: Run, att
     // The store may have taken its time: nothing begins under a lease that is about to end.
     if ((await attempt.begin()) === 'lost') return run.end({ end: 'free', problem: () => comeAgain })
     const key = deriveKey(engine.identity.fingerprintKey, attempt.key, `window ${fence}`)
-    const headers = ['Accept-Encoding', 'identity', ...head.forward, 'Idempotency-Key', key]
+    const headers = ['Accept-Encoding', 'identity', ...withoutKey(head.forward), 'Idempotency-Key', key]
     const call = { method: request.method ?? 'POST', target, headers, body }
     route.upstream.send(call, new RunSink(run, route.upstream).intake)
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error)
     run.end({ end: 'free', problem: () => ({ code: 'STORE_UNAVAILABLE', detail }) })
   }
+}
+
+/** Where keys stand in another header, a client's line of that name is no key here; upstream two of them are none. */
+function withoutKey(headers: readonly string[]): string[] {
+  return headers.filter((_, at) => headers[at & ~1]?.toLowerCase() !== 'idempotency-key')
 }
 
 const comeAgain = {
