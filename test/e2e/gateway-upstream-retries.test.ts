@@ -188,6 +188,13 @@ test('a call without a key that its client has left is not run again by us: its 
   expect(upstream.received).toHaveLength(1)
 })
 
+test('a run that rests for its own failure takes no waiter’s place: retries go on under --max-waiters 0', async () => {
+  const gateway = await startOneGateway(upstream.url, ['--upstream-retries', '2', '--max-waiters', '0'])
+  failing(2, status(503, { 'Retry-After-Ms': '50' }))
+  expect(told(await send(gateway.url))).toEqual([200, 'executed', '{"run":3}'])
+  await gateway.stop()
+})
+
 test('against the sandbox: a caller without retries of its own is served, where without ours it is not', async () => {
   const sandbox = await startSandbox()
   const route = {

@@ -217,10 +217,12 @@ class Claimant<Head extends KeptHead> {
   }
 
   async #coolDown(fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
+    // Who knows of a failed run has its place already, or rests for a run of its own, and waits for nobody.
+    const needsPlace = this.#failed.size === 0
     this.#failed.add(fence)
     if (this.#failed.size > this.#mostFailed) return inFlight('failed again', leftMs)
     if (leftMs > this.#leftMs()) return inFlight('cooling', leftMs)
-    if (!this.#mayWait()) return inFlight('too many waiters', leftMs)
+    if (needsPlace && !this.#mayWait()) return inFlight('too many waiters', leftMs)
     await pause(this.#port.surroundings.timers, leftMs, this.#call.signal)
     return undefined
   }
