@@ -115,8 +115,7 @@ class Claimant<Head extends KeptHead> {
     this.#failed = call.failedRuns ?? new Set()
     // A waiter claims once more after a failed run, and as often as who runs it would.
     this.#mostFailed = Math.max(1, call.retries ?? 0)
-    const random = port.surroundings.random.bytes(16)
-    this.#owner = Buffer.from(random.buffer, random.byteOffset, 16).toString('base64url')
+    this.#owner = Buffer.from(port.surroundings.random.bytes(16)).toString('base64url')
     this.#startedMs = port.surroundings.clock.monotonicMs()
   }
 
