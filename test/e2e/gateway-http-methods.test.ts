@@ -89,6 +89,14 @@ describe('methods that pass through', () => {
   })
 })
 
+test('--methods takes none that HTTP does not have', async () => {
+  const ended = await runProgram(['serve', '--store', 'memory:', '--methods', 'PSOT'])
+  expect(ended).toMatchObject({
+    code: 2,
+    stderr: 'retrysafe: --methods "PSOT": it takes methods of HTTP such as POST\n',
+  })
+})
+
 test('--methods takes none whose answers have nothing to keep', async () => {
   for (const method of ['HEAD', 'connect', 'TRACE']) {
     const ended = await runProgram(['serve', '--store', 'memory:', '--methods', method])

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { readGrace } from 'retrysafe/internal/engine/policy'
 import { parseDuration, parseSize } from 'retrysafe/internal/protocol/duration'
 import { isToken } from 'retrysafe/internal/protocol/headers'
@@ -85,7 +86,8 @@ export function keyHeader(value: string): string {
 
 export function method(value: string): string {
   const name = value.toUpperCase()
-  if (!/^[A-Z]{1,20}$/.test(name)) throw new FlagError('it takes methods such as POST')
+  // A misspelled one would leave the keys of the one that was meant without a meaning.
+  if (!METHODS.includes(name)) throw new FlagError('it takes methods of HTTP such as POST')
   // Their answers have no body that a retry could get, or another meaning at every hop.
   if (['HEAD', 'CONNECT', 'TRACE'].includes(name)) throw new FlagError(`${name} calls have nothing to keep`)
   return name
