@@ -28,6 +28,13 @@ test('identical requests are one, however they are spelled, and name the key tha
   expect(second.headers['retrysafe-key']).toBe(first.headers['retrysafe-key'])
 })
 
+test('a client may have its answer kept for a shorter time than the window is long', async () => {
+  const brief = async (): Promise<unknown> =>
+    (await charge(gateway, '{"amount":6}', { 'Retrysafe-Retention': '1s' })).headers['retrysafe-outcome']
+  expect(await brief()).toBe('executed')
+  await eventually(brief).toBe('executed')
+})
+
 test('twenty at once are one run', async () => {
   const client = openAi(gateway.url)
   const headers = { 'Sandbox-Fault': 'delay=100ms' }

@@ -12,9 +12,8 @@ export type WishReading =
   | { kind: 'invalid'; reason: string }
 
 /**
- * Reads what a client says for its own call. What becomes of its own call, and a shorter retention, are
- * its own business; what changes more counts
- * where the operator allows it, and is as if it had not been sent where not.
+ * Reads what a client says for its own call. What becomes of its own call, and a shorter retention, are its own business;
+ * what changes more counts where the operator allows it, and is as if it had not been sent where not.
  *
  * @param allowed names of headers, lower case
  */
@@ -26,6 +25,10 @@ export function readWishes(rules: CallRules, head: RequestHead, allowed: Readonl
   if (bypass !== undefined && bypass !== 'false') return invalid('Retrysafe-Bypass', 'it takes true or false')
   let own = clientPolicy(rules, head)
   if (own === undefined) return invalid('Retrysafe-Retention', retentionForm)
+  if (own.retentionMs < rules.retentionMs) {
+    // Of calls that their payload names the window is the retention.
+    own = { ...own, fingerprintWindowMs: Math.min(own.retentionMs, rules.fingerprintWindowMs) }
+  }
   if (wishes.onDisconnect !== undefined) {
     const onDisconnect = readGrace(wishes.onDisconnect)
     if (onDisconnect === undefined) {

@@ -19,12 +19,16 @@ export async function findOffer(parts: ProxyParts, call: PairableCall): Promise<
   const owner = Buffer.from(surroundings.random.bytes(16)).toString('base64url')
   try {
     const pairKey = await call.pairKey()
-    do {
+    for (let mayCome = true; ; ) {
       if (gone.aborted || parts.storeWatch.outage.isCertain) return undefined
+      // One that goes while the store is asked may have left an offer behind the store's answer: that is looked for, too.
+      const isLast = !mayCome || !stays.isAny(before)
       const taking = take(parts, call, pairKey, owner)
       const taken = await within(taking, surroundings.timers, storeMs)
       if (taken !== 'none') return taken
-    } while (await stays.nextOffer(before, pairKey, sinceMs, gone))
+      if (isLast) return undefined
+      mayCome = await stays.nextOffer(before, pairKey, sinceMs, gone)
+    }
   } catch {
     // Nobody else may be served by what was not found.
   }

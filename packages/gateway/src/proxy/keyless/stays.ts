@@ -49,6 +49,10 @@ export class Stays {
     else place.stays.add(stay)
   }
 
+  isAny(name: string): boolean {
+    return this.#places.has(name)
+  }
+
   /** It has had its answer, or is offered, or given up. Where nobody stays, nobody need wait. */
   remove(name: string, stay: Stay): void {
     const place = this.#places.get(name)
