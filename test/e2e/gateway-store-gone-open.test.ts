@@ -144,20 +144,27 @@ test('under --key-reuse fork the upstream still gets the key of each payload', a
   }
 })
 
-test('a store that is silent: one request waits for its time-out, those after it do not', async () => {
+test.each([
+  ['with a key', true],
+  ['without one, under --keyless fingerprint', false],
+])('a store that is silent: one request waits for its time-out, those after it do not, %s', async (_, isKeyed) => {
   const store = await open()
-  const gateway = await store.serve(sandbox.url, openly)
+  const gateway = await store.serve(sandbox.url, [...openly, '--keyless', 'fingerprint'])
+  const outcome = async (name: string): Promise<unknown> => {
+    const headers = { Authorization: 'Bearer sk-test', ...(isKeyed && { 'Idempotency-Key': name }) }
+    return outcomeOf(await ask(`${gateway.url}/effects/charge`, { headers, body: JSON.stringify({ name }) }))
+  }
   store.line.stall()
-  expect(outcomeOf(await charge(gateway, 'silent'))).toBe('bypassed')
+  expect(await outcome('silent')).toBe('bypassed')
   // Who claims waits for two time-outs.
   await eventually(async () => {
     const startedMs = performance.now()
-    expect(outcomeOf(await charge(gateway, 'silent-too'))).toBe('bypassed')
+    expect(await outcome('silent-too')).toBe('bypassed')
     return performance.now() - startedMs
   }).toBeLessThan(storeTimeoutMs)
   store.line.resume()
   await eventually(() => linesOf(gateway)).toHaveLength(2)
-  expect(outcomeOf(await charge(gateway, 'silent'))).toBe('executed')
+  expect(await outcome('silent')).toBe('executed')
 })
 
 test('what a store says that is there holds: another payload, a bad key, a missing credential', async () => {

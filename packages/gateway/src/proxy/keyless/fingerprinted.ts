@@ -6,7 +6,7 @@ import { storeKey } from 'retrysafe/internal/engine/identity'
 import type { Run } from 'retrysafe/internal/server/run'
 import { takeBody } from '../body.ts'
 import { readTenant } from '../caller.ts'
-import { type KeyedRequest, serveKeyed } from '../keyed.ts'
+import { isBypassed, type KeyedRequest, passUnprotected, serveKeyed } from '../keyed.ts'
 import type { ProxyParts, RoutedRequest } from '../parts.ts'
 import { missingTenant, refuseError } from '../refusal.ts'
 import { RunSink } from '../run-sink.ts'
@@ -26,9 +26,11 @@ export async function serveFingerprinted(parts: ProxyParts, routed: RoutedReques
   const gone = goneSignal(response)
   try {
     const canonical = await canonicalOf(parts, routed, body, gone)
-    const key = `fp-${deriveKey(identity.fingerprintKey, storeKey(tenant, route.upstream.name, canonical), 'call')}`
+    const { name } = route.upstream
+    const key = `fp-${deriveKey(identity.fingerprintKey, storeKey(tenant, name, canonical), 'call')}`
     const ruled = { ...rules, keyReuse: 'reject', retentionMs: rules.fingerprintWindowMs, expiryAware: false } as const
     const keyed: KeyedRequest = { ...routed, rules: ruled, key, tenant, body, canonical }
+    if (isBypassed(parts, storeKey(tenant, name, key))) return await passUnprotected(parts, keyed)
     const dispatch = (run: Run, attempt: Attempt): void => void sendWithKey(parts, keyed, run, attempt)
     await serveKeyed(parts, { ...keyed, dispatch, left: { kind: 'keyless' } })
   } catch (error) {
