@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask, open } from '../support/exchange.ts'
 import { findFreePort } from '../support/free-port.ts'
@@ -173,6 +173,16 @@ test.each(answers)('byte for byte as without us, in both directions: %s', async 
   expect(endToEnd(through)).toBe(endToEnd(direct))
   const [sentDirect = '', sentThrough = ''] = raw.requests
   expect(linesOf(sentThrough)).toEqual(linesOf(sentDirect))
+})
+
+test('streams of another Retrysafe behind it are resumed there', async () => {
+  raw.answerWith(socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 8\r\nDate: x\r\n\r\nthe rest', 'latin1'))
+  const bare = await startOneGateway(raw.url, ['--observe'])
+  onTestFinished(bare.stop)
+  const path = '/_retrysafe/streams/an-id-of-theirs?offset=3'
+  const { status, text } = await ask(bare.url + path, { method: 'GET', headers: { Authorization: 'Bearer sk-raw' } })
+  expect([status, text]).toEqual([200, 'the rest'])
+  expect((await ask(`${bare.url}/_retrysafe/livez`, { method: 'GET' })).text).toBe('ok\n')
 })
 
 /** In any order: what frames a request is written anew. */

@@ -58,9 +58,10 @@ export function createProxy(
     }
     exchanges.begin(socket, response)
     const { method = '', url = '' } = request
-    const isOurs = url.startsWith('/_retrysafe/')
     const isStream = url.startsWith('/_retrysafe/streams/')
-    const streamId = isStream ? streamIdIn(method, url.split('?', 1)[0] ?? '') : undefined
+    // Who only looks on has no streams: another Retrysafe behind this one may.
+    const isOurs = url.startsWith('/_retrysafe/') && !(isStream && parts.config.observe)
+    const streamId = isStream && isOurs ? streamIdIn(method, url.split('?', 1)[0] ?? '') : undefined
     if (isOurs && streamId === undefined) return serveHealth(request, response)
     const answering =
       streamId === undefined ? travel(proxyParts, request, response) : resume(proxyParts, request, response, streamId)
