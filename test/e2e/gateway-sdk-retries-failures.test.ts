@@ -4,14 +4,16 @@ import { openStoreBehindLines } from '../support/distant-store.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Answer, ask } from '../support/exchange.ts'
 import { type Gateway, makeStoreFolder, startOneGateway, storeIn } from '../support/gateway.ts'
+import { openRaw, rawPost } from '../support/raw-client.ts'
 import { listRecords } from '../support/records.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { type Answerer, startUpstream } from '../support/upstream.ts'
 
 let held: ServerResponse[] = []
-const upstream = await startUpstream((response, request) => {
+const hold: Answerer = (response, request) => {
   if (request.headers['idempotency-key'] === undefined) held.push(response)
   else response.end('{}')
-})
+}
+const upstream = await startUpstream(hold)
 afterAll(upstream.stop)
 beforeEach(() => {
   held = []
@@ -136,4 +138,25 @@ test('--upstream-retries: what was left is run again by the gateway when it fail
   expect((await retry).text).toBe('{"run":2}')
   await eventually(() => runningIn(gateway)).toBe(0)
   expect(held).toHaveLength(2)
+})
+
+test('bodies that are announced and do not come take the room of others: that is told, and is over when they go', async () => {
+  const gateway = await startOneGateway(upstream.url)
+  onTestFinished(gateway.stop)
+  upstream.answerWith(response => response.end('{}'))
+  onTestFinished(() => upstream.answerWith(hold))
+  const headers = { Authorization: 'Bearer sk-slow', 'X-Stainless-Retry-Count': '0', 'Content-Length': '33554432' }
+  const slow = await Promise.all(Array.from({ length: 8 }, () => openRaw(gateway.url)))
+  for (const { socket } of slow) socket.write(rawPost('/effects/charge', headers))
+  await eventually(async () => {
+    expect((await attempt(gateway, 0)).text).toBe('{}')
+    return gateway.stderr()
+  }).toContain('request(s) without a key are not protected (--keyless sdk-retries): 256 MiB of bodies are held already')
+  for (const { socket } of slow) socket.destroy()
+  upstream.answerWith(hold)
+  await eventually(async () => {
+    held = []
+    await leftAttempt(gateway)
+    return runningIn(gateway)
+  }).toBeGreaterThan(0)
 })

@@ -202,8 +202,12 @@ export class AttendedCall implements AnswerSink, Stay {
     const pieces = phase.kind === 'relaying' ? kept?.pieces : []
     const { onDisconnect } = this.#call.routed.rules
     const isWanted = graceOf(onDisconnect, { kind: 'paired', isHeadOut: pieces === undefined }) !== 0
-    this.#holdsPlace = isWanted && pieces !== undefined && this.#pairing.left.take(1)
-    if (pieces === undefined || !this.#holdsPlace) return this.#goOnUnrecorded()
+    if (!isWanted || pieces === undefined) return this.#goOnUnrecorded()
+    this.#holdsPlace = this.#pairing.left.take(1)
+    if (!this.#holdsPlace) {
+      this.#pairing.crowded.met()
+      return this.#goOnUnrecorded()
+    }
     const head = phase.kind === 'relaying' ? phase.head : undefined
     const end = phase.kind === 'relaying' && phase.isWhole ? { failure: undefined } : undefined
     this.#phase = { kind: 'leaving', head, kept, pieces: [...pieces], end }

@@ -17,6 +17,8 @@ export class Pairing {
   readonly bodies: Budget = new Budget(maxBodyBytes)
   readonly answers: Budget = new Budget(maxAnswerBytes)
   readonly left: Budget = new Budget(maxLeft)
+  /** Requests, and calls that were left, for which there was no room. */
+  readonly crowded: CountedLine
   /** Requests that say nonsense of their retries. */
   readonly strangeCounts: CountedLine
   readonly surroundings: Surroundings
@@ -24,6 +26,12 @@ export class Pairing {
   constructor(surroundings: Surroundings, log: (message: string) => void) {
     this.surroundings = surroundings
     this.stays = new Stays(surroundings.clock, surroundings.timers)
+    this.crowded = new CountedLine(surroundings.clock, count => log(crowdedLine(count)))
     this.strangeCounts = new CountedLine(surroundings.clock, count => log(strangeCountsLine(count)))
   }
+}
+
+function crowdedLine(requests: number): string {
+  const bounds = `${maxBodyBytes / 1_048_576} MiB of bodies are held already, or ${maxLeft} calls go on that were left`
+  return `${requests} request(s) without a key are not protected (--keyless sdk-retries): ${bounds}`
 }

@@ -29,7 +29,10 @@ export async function serveSdkRetry(parts: ProxyParts, routed: RoutedRequest): P
   const maxBytes = head.retryCount === undefined ? silentBytes : config.maxRequestBytes
   const isWithin = lengthBytes > 0 && lengthBytes <= Math.min(maxBytes, config.maxRequestBytes)
   if (count === undefined || tenant === undefined || !isWithin) return untouched()
-  if (!pairing.bodies.take(lengthBytes)) return untouched()
+  if (!pairing.bodies.take(lengthBytes)) {
+    pairing.crowded.met()
+    return untouched()
+  }
   try {
     const body = await takeBody(parts, routed, undefined)
     if (body === undefined) return
