@@ -175,6 +175,18 @@ test.each(answers)('byte for byte as without us, in both directions: %s', async 
   expect(linesOf(sentThrough)).toEqual(linesOf(sentDirect))
 })
 
+test('a long body is compared from its first byte on, also where that comes in one piece with the head', async () => {
+  const before = (await readObserved(gateway.admin)).totals
+  raw.answerWith(socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: x\r\n\r\n{}', 'latin1'))
+  const headers = { 'Idempotency-Key': 'long', Authorization: 'Bearer sk-raw', Connection: 'close' }
+  for (const first of ['a', 'b', 'c']) {
+    await sayRaw(gateway.url, rawPost('/raw/long', headers, `${first}${'x'.repeat(100_000)}`))
+  }
+  await eventually(async () => (await readObserved(gateway.admin)).totals.requests).toBe(before.requests + 3)
+  const { reused, byKey } = (await readObserved(gateway.admin)).totals
+  expect([reused - before.reused, byKey.seen - before.byKey.seen]).toEqual([2, 0])
+})
+
 test('streams of another Retrysafe behind it are resumed there', async () => {
   raw.answerWith(socket => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 8\r\nDate: x\r\n\r\nthe rest', 'latin1'))
   const bare = await startOneGateway(raw.url, ['--observe'])

@@ -55,30 +55,34 @@ export async function pass(upstream: Upstream, passed: PassedRequest): Promise<v
   return new Promise(resolve => {
     const { intake } = new PassSink(passed, resolve)
     upstream.send({ method: request.method ?? 'GET', target, headers, body }, intake)
-    if (passed.tap !== undefined) watchBody(passed.tap, request, body)
+    if (passed.tap !== undefined && !(body instanceof PassThrough)) watchWhole(passed.tap, body)
   })
 }
 
-/** In the same turn in which it began to flow: nothing of it has gone by. */
-function watchBody(tap: PassTap, request: IncomingMessage, body: UpstreamRequest['body']): void {
-  if (body instanceof PassThrough) {
-    request.on('data', (bytes: Buffer) => tap.sent(bytes))
-    request.once('end', () => tap.sentAll())
-    return
-  }
+function watchWhole(tap: PassTap, body: UpstreamRequest['body']): void {
   if (Buffer.isBuffer(body)) tap.sent(body)
   setImmediate(() => tap.sentAll())
 }
 
+/** In the same turn in which it is made to flow: before the next one a first piece of it has gone by. */
+function watchStream(tap: PassTap, request: IncomingMessage): void {
+  request.on('data', (bytes: Buffer) => tap.sent(bytes))
+  request.once('end', () => tap.sentAll())
+}
+
 /** `gone`: the client has left, or has been refused. */
 async function bodyOf(passed: PassedRequest): Promise<UpstreamRequest['body'] | 'gone'> {
-  const { request, response, head, notice } = passed
+  const { request, response, head, notice, tap } = passed
   const { contentLength, transferEncoding } = head
   const { timers } = processSurroundings
   if (contentLength === undefined && transferEncoding === undefined) return null
   if (contentLength === 0) return request.method === 'GET' || request.method === 'HEAD' ? null : ''
   if (passed.body !== undefined) return passed.body
-  if (contentLength === undefined || contentLength > wholeBytes) return streamBody(request, response, timers)
+  if (contentLength === undefined || contentLength > wholeBytes) {
+    const stream = streamBody(request, response, timers)
+    if (tap !== undefined) watchStream(tap, request)
+    return stream
+  }
   const reading = await readBody(request, response, contentLength, wholeBytes, timers)
   if (reading.kind === 'too slow') refuseSlow(response, notice)
   return reading.kind === 'body' ? reading.bytes : 'gone'
