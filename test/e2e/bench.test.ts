@@ -68,7 +68,7 @@ test('the bench of PostgreSQL runs, and counts the executions it caused', { time
     ['postgres claims among many records, p50', 'each'],
     ['postgres claims during a sweep, p99', 'each'],
   ])
-  for (const { answered } of rows) expect(answered).toBeGreaterThan(0)
+  expect(rows.filter(({ answered }) => answered === 0)).toEqual([])
 })
 
 test('the bench of Redis runs, and counts the executions it caused', { timeout: 180_000 }, () => {

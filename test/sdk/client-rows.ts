@@ -91,7 +91,7 @@ const streamRows: readonly Row[] = [
   { fault: 'error-event-after=5, times=1', how: 'stream', ...broken },
   { fault: 'gap=20ms', how: 'stream', ...whole, isSmoke: true },
   { fault: 'encode=gzip', how: 'stream', ...whole },
-  { fault: 'encode=gzip, gap=50ms, cut-after=5, times=1', how: 'stream', ...broken },
+  { fault: 'encode=gzip, gap=200ms, cut-after=5, times=1', how: 'stream', ...broken },
 ]
 
 const timedRows: readonly Row[] = (['plain', 'stream'] as const).flatMap(how => [

@@ -67,7 +67,7 @@ export function readSecretFile(path: string): string {
     return readFileSync(path, 'utf8').trim()
   } catch (error) {
     if (error instanceof FlagError) throw error
-    throw new FlagError(`it cannot be read: ${Reflect.get(Object(error), 'code') ?? String(error)}`)
+    throw new FlagError(`${path} cannot be read: ${Reflect.get(Object(error), 'code') ?? String(error)}`)
   }
 }
 

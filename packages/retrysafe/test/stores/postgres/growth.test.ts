@@ -109,5 +109,6 @@ test('a record takes less than 1 KiB, and the bytes of an answer little more tha
   console.log(`bytes of a record with an answer of 1 KiB: ${told.join(', ')}`)
   expect(record).toBeLessThanOrEqual(1_000)
   expect(indexes).toBeLessThanOrEqual(150)
-  expect(log).toBeLessThanOrEqual(1_400)
+  // A table of which many ask for room at once grows by some pages more.
+  expect(log).toBeLessThanOrEqual(1_500)
 })
