@@ -257,8 +257,8 @@ class Claimant<Head extends KeptHead> {
   }
 
   async #joinElsewhere(fence: number, leftMs: number): Promise<Entry<Head> | undefined> {
-    const { store, surroundings } = this.#port
-    const log = { store, key: this.#call.key, fence, surroundings }
+    const { store, surroundings, live } = this.#port
+    const log = { store, key: this.#call.key, fence, surroundings, isHere: () => !!live(this.#call.key, fence) }
     const opening = await openStoredLog<Head>(log, leftMs, this.#call.signal)
     switch (opening.kind) {
       case 'head':

@@ -70,6 +70,8 @@ export interface StoredLog {
   readonly key: StoreKey
   readonly fence: number
   readonly surroundings: Surroundings
+  /** The run is of this process after all: a store may show a claim to others before its owner has its word. */
+  readonly isHere?: () => boolean
 }
 
 /** What waiting for the head of another process's run came to. */
@@ -77,7 +79,7 @@ export type StoredOpening<Head extends KeptHead> =
   | { kind: 'head'; follower: Follower<Head> }
   | { kind: 'not kept' }
   | { kind: 'ended'; cooldownMs: number }
-  /** Another attempt has taken over, or may: claim again. */
+  /** Another attempt has taken over, or may, or it is of this process: claim again. */
   | { kind: 'superseded' }
   | { kind: 'late' }
 
@@ -94,6 +96,8 @@ export async function openStoredLog<Head extends KeptHead>(
   try {
     for (;;) {
       const opening = await readLogHead<Head>(log)
+      // Here there is more to be had: all that has come, whatever the store takes.
+      if (log.isHere?.()) return { kind: 'superseded' }
       switch (opening.kind) {
         case 'head': {
           if (opening.head.kind === 'not kept') return { kind: 'not kept' }
@@ -125,7 +129,7 @@ export interface LogBegin<Head extends OutcomeHead> {
 
 /** Reads the head of a log, in as many reads of `limitBytes` as it takes. */
 export async function readLogHead<Head extends KeptHead>(
-  { store, key, fence }: Omit<StoredLog, 'surroundings'>,
+  { store, key, fence }: Omit<StoredLog, 'surroundings' | 'isHere'>,
   limitBytes: number = readBytes,
 ): Promise<
   | ({ kind: 'head'; storedBytes: number; lapsed: boolean } & LogBegin<OutcomeHead<Head>>)

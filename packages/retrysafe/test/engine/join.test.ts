@@ -278,6 +278,37 @@ describe('a stream', () => {
     },
   )
 
+  it.each(['plain', 'stream'])(
+    'has all of a run (%s) whose claim it saw before its owner did, whatever the store takes',
+    async kind => {
+      const faulty = faultyStore(store)
+      const c = await openManualEngine(time, faulty.store, { seed: 3 })
+      const acknowledged = gate()
+      faulty.next('claim', { kind: 'hold reply', until: acknowledged.until })
+      const running = enterRun(c.engine)
+      await settle()
+      const entering = c.engine.enter(callOf())
+      expect(await now(entering)).toBe('pending')
+      acknowledged.open()
+      const attempt = await running
+      attempt.recording.open(okHead)
+      if (kind === 'stream') {
+        attempt.recording.goLive()
+        attempt.recording.write(Buffer.from('the beginning'))
+        await time.advance(5_000)
+      }
+      for (const method of ['append', 'complete'] as const) faulty.always(method, { kind: 'reject' })
+      attempt.recording.write(Buffer.from(', the rest'))
+      void attempt.complete()
+      await time.advance(5_000)
+      const reading = readAll(followerOf(await now(entering)))
+      expect(await now(reading)).toEqual({
+        text: kind === 'stream' ? 'the beginning, the rest' : ', the rest',
+        ending: 'end',
+      })
+    },
+  )
+
   it('still ends whole when an append overtakes the answer of the release', async () => {
     const faulty = faultyStore(store)
     const c = await openManualEngine(time, faulty.store, { seed: 3 })
