@@ -189,7 +189,9 @@ describe('a configuration file', () => {
     const secret = fileOf('a secret of 16 ch\n')
     const path = fileOf(JSON.stringify({ scopeSecretFile: secret }), '.json', 0o644)
     expect((await settingsOf(path)).config.scopeSecret).toBe('a secret of 16 ch')
-    expect(await faultOf(fileOf('{ "adminTokenFile": "/nowhere" }'))).toBe('adminTokenFile: /nowhere cannot be read: ENOENT')
+    expect(await faultOf(fileOf('{ "adminTokenFile": "/nowhere" }'))).toBe(
+      'adminTokenFile: /nowhere cannot be read: ENOENT',
+    )
     const twice = fileOf(JSON.stringify({ scopeSecret: 'a secret of 16 ch', scopeSecretFile: secret }))
     expect(await faultOf(twice)).toBe('scopeSecretFile: it is said twice, as itself and by a file')
   })
