@@ -171,7 +171,11 @@ export class AttendedCall implements AnswerSink, Stay {
   #goOnUnrecorded(): void {
     const { onDisconnect } = this.#call.routed.rules
     const grace = onDisconnect === 'auto' ? 0 : onDisconnect
+    const phase = this.#phase
+    const isWhole =
+      (phase.kind === 'relaying' && phase.isWhole) || (phase.kind === 'leaving' && phase.end !== undefined)
     this.#finish()
+    if (isWhole) return
     if (grace === 0) this.intake.stop()
     else this.intake.resume()
     if (typeof grace !== 'number' || grace === 0) return
