@@ -122,6 +122,16 @@ describe.skipIf(!canMount())('a disk that is full', () => {
     // Free pages within the file still take a few.
     const refused = await firstRefused(gateway)
     expect(await sandbox.meter.runs(refused)).toBe(0)
+    // Whatever is refused: one line a minute on a disk that is full, and no word of its place to callers.
+    const others = await Promise.all(Array.from({ length: 5 }, (_, at) => charge(gateway, `refused-${at}`)))
+    for (const answer of [await charge(gateway, refused), ...others]) expect(answer.text).not.toContain(folder)
+    expect(
+      gateway
+        .stderr()
+        .split('\n')
+        .filter(line => line.includes('refused (503)')),
+    ).toEqual([`retrysafe: 1 request(s) refused (503): no space is left for ${folder}: free some, or move the store`])
+    expect(gateway.stderr()).not.toContain('a request failed')
     expect((await charge(gateway, 'kept')).text).toBe(kept.text)
     const outcome = await running
     expect([outcome.status, outcome.headers['retrysafe-outcome']]).toEqual([200, 'executed'])

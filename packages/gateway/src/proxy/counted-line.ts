@@ -6,20 +6,21 @@ const everyMs = 60_000
 /** Something that may happen at every request: it is told at once, then once a minute, with how often it happened. */
 export class CountedLine {
   readonly #clock: Clock
-  readonly #tell: (count: number) => void
+  readonly #tell: (count: number, detail: string) => void
   #count = 0
   #toldAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(clock: Clock, tell: (count: number) => void) {
+  constructor(clock: Clock, tell: (count: number, detail: string) => void) {
     this.#clock = clock
     this.#tell = tell
   }
 
-  met(): void {
+  /** @param detail of the last time, for the line */
+  met(detail = ''): void {
     this.#count += 1
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#toldAtMs < everyMs) return
-    this.#tell(this.#count)
+    this.#tell(this.#count, detail)
     this.#toldAtMs = nowMs
     this.#count = 0
   }

@@ -14,7 +14,7 @@ import { Retries } from 'retrysafe/internal/server/retries'
 import type { Run } from 'retrysafe/internal/server/run'
 import { withForkedKey } from './fork.ts'
 import { graceOf, type LeftCall } from './grace.ts'
-import { isUnavailable } from './outage.ts'
+import { isFull, isUnavailable } from './outage.ts'
 import type { ProxyParts, RoutedRequest } from './parts.ts'
 import { pass } from './pass.ts'
 import { refuseError } from './refusal.ts'
@@ -62,7 +62,10 @@ export async function serveKeyed(parts: ProxyParts, keyed: KeyedRequest): Promis
   } catch (error) {
     // The client has left while the form of its payload was made.
     if (error === goneSignal(response).reason) return
-    if (!isUnavailable(error)) parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    if (isFull(error)) parts.refusedAsFull.met(error.message)
+    else if (!isUnavailable(error)) {
+      parts.log(`a request failed: ${error instanceof Error ? error.message : String(error)}`)
+    }
     refuseError(response, error, noticeOf('refused', key))
   }
 }

@@ -111,6 +111,11 @@ export class Outage {
   }
 }
 
+/** The store has no room for anything new: nothing has begun. */
+export function isFull(error: unknown): error is RetrysafeError {
+  return error instanceof RetrysafeError && error.code === 'STORE_FULL'
+}
+
 /** The store did not answer: what it was asked for may or may not have been done. */
 export function isUnavailable(error: unknown): error is RetrysafeError {
   return error instanceof RetrysafeError && error.code === 'STORE_UNAVAILABLE'

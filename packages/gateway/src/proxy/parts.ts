@@ -28,6 +28,8 @@ export interface ProxyParts {
   readonly observer: Observer | undefined
   /** Requests with a used key and another payload. */
   readonly reuses: CountedLine
+  /** Requests that a full store refused: one line each would fill the disk that is full. */
+  readonly refusedAsFull: CountedLine
   /** Runs that were stopped because nobody wanted them any more. */
   readonly desertions: CountedLine
   readonly pairing: Pairing

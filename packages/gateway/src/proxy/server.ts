@@ -31,7 +31,7 @@ export interface ProxyListener {
 }
 
 export function createProxy(
-  parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses' | 'desertions' | 'pairing'>,
+  parts: Omit<ProxyParts, 'rules' | 'isDraining' | 'exchanges' | 'reuses' | 'desertions' | 'refusedAsFull' | 'pairing'>,
 ): ProxyListener {
   let draining = false
   const exchanges = new Exchanges()
@@ -43,6 +43,7 @@ export function createProxy(
     rules: openRules(parts.config),
     exchanges,
     reuses: new CountedLine(clock, count => parts.log(reusesLine(count))),
+    refusedAsFull: new CountedLine(clock, (count, why) => parts.log(`${count} request(s) refused (503): ${why}`)),
     desertions: new CountedLine(clock, count => parts.log(desertionsLine(count))),
     pairing: new Pairing(processSurroundings, parts.log),
     isDraining: () => draining,
