@@ -1,7 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
-import { ask, problemOf } from '../support/exchange.ts'
-import { type Gateway, startOneGateway } from '../support/gateway.ts'
+import { type Answer, ask, problemOf } from '../support/exchange.ts'
+import { type Gateway, makeStoreFolder, startOneGateway, storeIn } from '../support/gateway.ts'
+import { listRecords } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
 import { keyed, openAi, streamedChat, take, takeAll } from '../support/sdk.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -108,6 +109,29 @@ describe('SIGTERM', () => {
     upstream.release()
     expect((await answer).text).toBe('{"done":true}')
     expect(await gateway.exited).toEqual({ code: 0, signal: null })
+  })
+
+  test('a client that leaves while it drains leaves its call to its retry, at another gateway', async () => {
+    const upstream = await startHeldUpstream()
+    const store = storeIn(makeStoreFolder())
+    const [gateway, other] = [await start(upstream.url, ...store), await start(upstream.url, ...store)]
+    const attempt = (at: Gateway, count: string, signal?: AbortSignal): Promise<Answer> => {
+      const headers = { ...credential, 'X-Stainless-Retry-Count': count }
+      return ask(`${at.url}/effects/charge`, { headers, body: '{}', ...(signal && { signal }) })
+    }
+    const leave = new AbortController()
+    const left = attempt(gateway, '0', leave.signal)
+    await eventually(() => upstream.received.length).toBe(1)
+    gateway.terminate()
+    await eventually(() => statusOf(`${gateway.url}/_retrysafe/readyz`)).toBe(503)
+    leave.abort()
+    await expect(left).rejects.toThrow()
+    await eventually(async () => (await listRecords(other.admin, '?state=running')).length).toBe(1)
+    upstream.release()
+    expect(await gateway.exited).toEqual({ code: 0, signal: null })
+    const retry = await attempt(other, '1')
+    expect([retry.text, retry.headers['retrysafe-outcome']]).toEqual(['{"done":true}', 'replayed'])
+    expect(upstream.left).toEqual(['answered'])
   })
 
   test('with nothing to do it exits at once, idle connections or not', async () => {

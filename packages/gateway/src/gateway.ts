@@ -94,6 +94,15 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
   }
   if (!isLoopback(config.host)) log('the proxy listener is open to other machines without TLS: put TLS in front of it')
 
+  /** A request may become a run as its client leaves, and a run a request's that has waited for it. */
+  async function finish(): Promise<true> {
+    do {
+      await proxy.idle()
+      await engine.idle()
+    } while (!proxy.isIdle || engine.running > 0)
+    return true
+  }
+
   return {
     url: urlOf(proxy.server, config.host),
     admin: urlOf(admin, config.adminHost),
@@ -102,8 +111,7 @@ export async function startGateway(config: GatewayConfig, log: (message: string)
       draining = true
       proxy.drain()
       const tooLong = new Promise<false>(resolve => setTimeout(resolve, config.drainMs, false).unref())
-      const finished = Promise.all([engine.idle(), proxy.idle()]).then(() => true as const)
-      return Promise.race([finished, tooLong])
+      return Promise.race([finish(), tooLong])
     },
     close,
   }

@@ -7,7 +7,7 @@ import type { KeyNotice } from 'retrysafe/internal/server/caller'
 export class Exchanges {
   /** Those whose request is still being taken in, with what a refusal says of their key: nothing has begun for them. */
   readonly uploading: Map<ServerResponse, KeyNotice | undefined> = new Map()
-  readonly #open = new Set<ServerResponse>()
+  readonly #open = new Set<object>()
   readonly #bySocket = new WeakMap<Socket, Set<ServerResponse>>()
   #idlers: (() => void)[] = []
 
@@ -18,9 +18,15 @@ export class Exchanges {
     responses.add(response)
     response.on('close', () => {
       responses.delete(response)
-      this.#open.delete(response)
-      if (this.#open.size === 0) this.#tellIdle()
+      this.#end(response)
     })
+  }
+
+  /** Work that goes on without a client, until what is returned is called. */
+  beginWork(): () => void {
+    const work = {}
+    this.#open.add(work)
+    return () => this.#end(work)
   }
 
   isAnswering(socket: Socket): boolean {
@@ -44,6 +50,10 @@ export class Exchanges {
     return begun.every(response => response.writableEnded || isRefused(response)) ? 'whole' : 'in part'
   }
 
+  get isIdle(): boolean {
+    return this.#open.size === 0
+  }
+
   /** Resolves when nothing is under way. */
   idle(): Promise<void> {
     return this.#open.size === 0 ? Promise.resolve() : new Promise(resolve => this.#idlers.push(resolve))
@@ -63,7 +73,9 @@ export class Exchanges {
     return responses
   }
 
-  #tellIdle(): void {
+  #end(open: object): void {
+    this.#open.delete(open)
+    if (this.#open.size > 0) return
     for (const resolve of this.#idlers) resolve()
     this.#idlers = []
   }

@@ -26,7 +26,9 @@ const lastWordsMs = 5_000
 export interface ProxyListener {
   readonly server: Server
   drain(): void
-  /** Resolves when no request is being answered. */
+  /** No request is being answered, and nothing goes on without its client that has no lease yet. */
+  readonly isIdle: boolean
+  /** Resolves when it is idle. */
   idle(): Promise<void>
 }
 
@@ -128,6 +130,9 @@ export function createProxy(
       draining = true
       server.closeIdleConnections()
       for (const [response, notice] of exchanges.uploading) refuseDraining(response, notice)
+    },
+    get isIdle() {
+      return exchanges.isIdle
     },
     idle: () => exchanges.idle(),
   }

@@ -12,13 +12,18 @@ import type { PairableCall } from './pairable-call.ts'
  * take it, or too many go on already, the call ends as it would without us.
  */
 export async function goOnWith(parts: ProxyParts, call: PairableCall, attended: AttendedCall): Promise<void> {
-  const { pairing, storeWatch } = parts
+  const { pairing, storeWatch, exchanges } = parts
   if (storeWatch.outage.isCertain) return attended.giveUp()
+  // Whoever shuts down waits for it, also before it has its lease, and until it is offered.
+  const done = exchanges.beginWork()
+  let offering: Promise<void> | undefined
   const dispatch = (run: Run, attempt: Attempt): void => {
     if (!attended.handOver(run)) return attended.settled()
-    const offering = call.offer({ storeKey: attempt.key, fence: attempt.token.fence })
-    // What no retry can find need not be paid for to its end.
-    void offering.catch(() => attempt.desert()).then(() => attended.settled())
+    offering = call
+      .offer({ storeKey: attempt.key, fence: attempt.token.fence })
+      // What no retry can find need not be paid for to its end.
+      .catch(() => attempt.desert())
+      .then(() => attended.settled())
   }
   const left = { kind: 'paired', isHeadOut: false } as const
   try {
@@ -31,5 +36,7 @@ export async function goOnWith(parts: ProxyParts, call: PairableCall, attended: 
     // The form of its payload is not to be had: too many are being made.
   } finally {
     attended.giveUp()
+    await offering
+    done()
   }
 }

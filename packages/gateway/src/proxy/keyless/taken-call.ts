@@ -74,8 +74,12 @@ class TakenCall implements Stay {
     if (this.#isLeaving) return
     this.#isLeaving = true
     // Where the store does not take it, the next retry runs anew.
+    const done = this.#parts.exchanges.beginWork()
     const offering = this.#call.offer(this.#offered).catch(() => undefined)
-    void offering.then(() => this.#remove())
+    void offering.then(() => {
+      this.#remove()
+      done()
+    })
   }
 
   #closed(): void {
