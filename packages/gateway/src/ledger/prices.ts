@@ -141,5 +141,7 @@ function refuseUnknown(value: Record<string, unknown>, known: readonly string[],
 }
 
 function isDay(text: string): boolean {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN
+  // What a month does not have is read as a day of the next.
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text)
 }

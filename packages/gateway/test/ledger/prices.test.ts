@@ -62,6 +62,7 @@ test.each<[string, string, RegExp]>([
   ['a list', '[]', /^the file: it takes an object/],
   ['no day', '{"providers":{}}', /^asOf: .*YYYY-MM-DD/],
   ['a day that is none', listOf({}, '2026-13-45'), /^asOf: /],
+  ['a day that its month does not have', listOf({}, '2026-02-31'), /^asOf: /],
   ['no providers', '{"asOf":"2026-05-01"}', /^providers: it takes an object/],
   ['a member too many', '{"asOf":"2026-05-01","providers":{},"model":{}}', /^the file\.model: there is no such/],
   ['a price that is text', listOf({ a: { m: { input: '1', output: 2 } } }), /^providers\.a\.m\.input: .*per million/],
