@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { openStoreBehindLines, storeTimeoutMs } from '../support/distant-store.ts'
 import { eventually } from '../support/eventually.ts'
-import { type Answer, ask, problemOf } from '../support/exchange.ts'
+import { type Answer, ask, jsonOf, problemOf } from '../support/exchange.ts'
 import type { Gateway } from '../support/gateway.ts'
 import { recordOf, stateOf } from '../support/records.ts'
 import { startSandbox } from '../support/sandbox.ts'
@@ -58,6 +58,9 @@ describe('gone before a claim', () => {
     const refused = await Promise.all(Array.from({ length: 20 }, (_, at) => charge(gateway, `during-${at}`)))
     expect(refused.map(problemOf)).toEqual(Array(20).fill(unavailable))
     expect(refused.map(outcomeOf)).toEqual(Array(20).fill('refused'))
+    // How the store is reached is the operator's to know.
+    const details = refused.map(answer => Reflect.get(Object(jsonOf(answer)), 'detail'))
+    expect(details).toEqual(Array(20).fill('Nothing was run.'))
     expect(problemOf(await charge(gateway, 'before'))).toEqual(unavailable)
     await eventually(() => readyOf(gateway)).toEqual(Array(2).fill(outOfReach))
     for (const url of [`${gateway.url}/_retrysafe/livez`, `${gateway.admin}/livez`]) {

@@ -6,13 +6,21 @@ import { outcomeUnknown } from 'retrysafe/internal/engine/refusal'
 import { isProblemCode, type Problem } from 'retrysafe/internal/protocol/problem'
 import type { KeyNotice } from 'retrysafe/internal/server/caller'
 import type { TenantMode } from '../config/config.ts'
-import { isFull } from './outage.ts'
+import { isFull, isUnavailable } from './outage.ts'
 import type { UpstreamFailure } from './upstream.ts'
+
+const nothingRun = 'Nothing was run.'
 
 /** A store that cannot be asked, or takes nothing more, refuses what carries a key: nothing has begun. */
 export function refuseError(response: ServerResponse, error: unknown, notice: KeyNotice | undefined): void {
-  // Where the store is, its message says to the operator, and nobody else is to know.
-  if (isFull(error)) return sendProblem(response, { code: 'STORE_FULL', detail: 'Nothing was run.' }, notice)
+  // Where the store is, and how it is reached, the log says to the operator: nobody else is to know.
+  if (isFull(error) || isUnavailable(error)) {
+    return sendProblem(
+      response,
+      { code: isFull(error) ? 'STORE_FULL' : 'STORE_UNAVAILABLE', detail: nothingRun },
+      notice,
+    )
+  }
   if (error instanceof RetrysafeError && isProblemCode(error.code)) {
     return sendProblem(response, { code: error.code, detail: error.message }, notice)
   }

@@ -54,9 +54,8 @@ async function sendWithKey(parts: ProxyParts, keyed: KeyedRequest, run: Run, att
     const headers = ['Accept-Encoding', 'identity', ...withoutKey(head.forward), 'Idempotency-Key', key]
     const call = { method: request.method ?? 'POST', target, headers, body }
     route.upstream.send(call, new RunSink(run, route.upstream).intake)
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    run.end({ end: 'free', problem: () => ({ code: 'STORE_UNAVAILABLE', detail }) })
+  } catch {
+    run.end({ end: 'free', problem: () => ({ code: 'STORE_UNAVAILABLE', detail: 'Nothing was run.' }) })
   }
 }
 
