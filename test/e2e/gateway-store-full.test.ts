@@ -125,12 +125,14 @@ describe.skipIf(!canMount())('a disk that is full', () => {
     // Whatever is refused: one line a minute on a disk that is full, and no word of its place to callers.
     const others = await Promise.all(Array.from({ length: 5 }, (_, at) => charge(gateway, `refused-${at}`)))
     for (const answer of [await charge(gateway, refused), ...others]) expect(answer.text).not.toContain(folder)
-    expect(
+    const told = (): string[] =>
       gateway
         .stderr()
         .split('\n')
-        .filter(line => line.includes('refused (503)')),
-    ).toEqual([`retrysafe: 1 request(s) refused (503): no space is left for ${folder}: free some, or move the store`])
+        .filter(line => line.includes('refused (503)'))
+    await eventually(told).toEqual([
+      `retrysafe: 1 request(s) refused (503): no space is left for ${folder}: free some, or move the store`,
+    ])
     expect(gateway.stderr()).not.toContain('a request failed')
     expect((await charge(gateway, 'kept')).text).toBe(kept.text)
     const outcome = await running
