@@ -16,20 +16,21 @@ interface Taken {
 const leaseMs = 500
 
 /**
- * Four times under load, and again while it holds too little: stops a process (SIGSTOP) for longer than its leases, takes what it held, and lets it go on.
+ * Four times under load, and again while it holds too little, or asks for too little of it later: stops a process (SIGSTOP) for longer than its leases, takes what it held, and lets it go on.
  * Whatever it then asks for is lost to it.
  */
 export async function takeFromStopped(url: string): Promise<void> {
   const folder = makeProcessFolder()
-  const load = { callers: 8, keysPerSecond: 300, keysAtOnce: 300, frees: true, leaseMs, insists: true }
+  const load = { callers: 8, keysPerSecond: 2_000, keysAtOnce: 300, frees: true, leaseMs, insists: true }
   const crew = new WorkerCrew(folder.path, url, load)
   const taken: Taken[] = []
   try {
     for (let count = 0; count < 3; count++) crew.start()
     const [by, ...victims] = crew.alive
     if (by === undefined) throw new Error('nobody is there')
-    for (let round = 0; round < 4 || (taken.length < 16 && round < 16); round++) {
+    for (let round = 0; round < 16; round++) {
       await crew.reach(crew.acknowledged + 100, 30_000)
+      if (round >= 4 && taken.length >= 16 && lostOf(lateWrites(crew, taken)) >= 3) break
       const victim = victims[round % victims.length] ?? by
       victim.member.stop()
       const stoppedMs = machineMs()
@@ -53,15 +54,31 @@ export async function takeFromStopped(url: string): Promise<void> {
   }
 }
 
-function expectLost(crew: WorkerCrew, taken: readonly Taken[]): void {
-  const operations = crew.lives.flatMap(worker => crew.operationsOf(worker))
+interface LateWrite {
+  readonly kind: string | undefined
+  /** Asked for after the process went on. */
+  readonly isNew: boolean
+}
+
+/** What processes asked for of records that were taken from them, and were answered once they went on. */
+function lateWrites(crew: WorkerCrew, taken: readonly Taken[]): readonly LateWrite[] {
   const resumedAtMs = new Map(taken.map(one => [`${one.process} ${one.key} ${one.fence}`, one.resumedAtMs]))
-  const late = operations.flatMap(({ process, key, call, invokedAtMs, returnedAtMs = 0, result }) => {
+  const operations = crew.lives.flatMap(worker => crew.operationsOf(worker))
+  return operations.flatMap(({ process, key, call, invokedAtMs, returnedAtMs = 0, result }) => {
     const atMs = 'fence' in call ? resumedAtMs.get(`${process} ${key} ${call.fence}`) : undefined
     // Asked before the stop it may have been made before it, too; the history tells.
     return atMs !== undefined && returnedAtMs > atMs ? [{ kind: result?.kind, isNew: invokedAtMs > atMs }] : []
   })
-  const lost = late.filter(({ kind }) => kind === 'lost').length
+}
+
+function lostOf(late: readonly LateWrite[]): number {
+  return late.filter(({ kind }) => kind === 'lost').length
+}
+
+function expectLost(crew: WorkerCrew, taken: readonly Taken[]): void {
+  const operations = crew.lives.flatMap(worker => crew.operationsOf(worker))
+  const late = lateWrites(crew, taken)
+  const lost = lostOf(late)
   console.log(
     `zombies: ${taken.length} records taken over, ${late.length} writes answered later, ${lost} of them lost; ` +
       `${operations.length} operations, ${crew.acknowledged} acknowledged`,

@@ -17,10 +17,13 @@ let refused = 0
 const chance = share => Math.random() < share
 const below = count => Math.floor(Math.random() * count)
 
-/** All workers draw from the same window of keys, which moves on with time. */
+/**
+ * All workers draw from the same window of keys, which moves on with time. While it is not full, from what is in it: a
+ * first key that stands for all that are not there yet is asked for too often for any checker.
+ */
 function pickKey() {
   const newest = Math.floor(((machineMs() - settings.startMs) / 1_000) * settings.keysPerSecond)
-  return `key-${Math.max(0, newest - below(settings.keysAtOnce))}`
+  return `key-${newest - below(Math.min(settings.keysAtOnce, newest + 1))}`
 }
 
 /** All who claim a key agree on its policy. */
