@@ -23,12 +23,12 @@ function command(tool, ...args) {
   return { name, run }
 }
 
-/** More files than this do not fail for the machine's sake. */
+/** More files than this are not looked at a second time. */
 const mostFilesAgain = 5
 
 /**
- * vitest, and what failed once more, alone: on a machine that stands still for a second, any of so many tests that talk
- * to real servers may fail. What fails again has failed; what passes then is told at the end (docs/decisions/0029).
+ * vitest, and what failed once more, alone, to tell what depends on its neighbours or on the machine from what does not.
+ * What failed has failed, whatever the second run says (docs/decisions/0029).
  */
 function vitest(args) {
   const run = async () => {
@@ -36,10 +36,15 @@ function vitest(args) {
     const files = [...new Set(first.failures.map(({ file }) => file))]
     const isWorthIt = files.length > 0 && files.length <= mostFilesAgain && !files.includes(undefined)
     if (!isWorthIt || first.stopped) return { ...resultOf(first), stopped: first.stopped }
-    process.stdout.write(`── what failed, once more and alone: ${files.join(' ')}\n`)
+    process.stdout.write(`── what failed, once more and alone, to know more of it: ${files.join(' ')}\n`)
     const second = await runVitest([...files, '--maxWorkers=1'])
-    const both = { ...second, passed: { ...first.passed, ...second.passed }, skipped: first.skipped }
-    return { ...resultOf(both), stopped: second.stopped, unsteady: first.failures.map(describeFailure) }
+    const again = new Set(second.failures.map(({ file }) => file))
+    const isSilent = again.has(undefined)
+    const failures = first.failures.map(failure => {
+      const word = isSilent || again.has(failure.file) ? 'its file fails alone, too' : 'its file passes alone'
+      return { ...failure, name: `${failure.name} (${word})` }
+    })
+    return { ...resultOf({ ...first, failures }), stopped: second.stopped }
   }
   return { name: ['vitest run', ...args].join(' '), run }
 }

@@ -65,13 +65,13 @@ async function runStep({ name, run }) {
   return { name, ...result }
 }
 
-/** What failed, in the first run or in both, then, alone on the last line, the numbers; answers the exit code. */
+/** The failures of all steps, then, alone on the last line, the numbers; answers the exit code. */
 function finish(results) {
   const sum = field => results.reduce((total, result) => total + result[field], 0)
   const [passed, failed, skipped] = ['passed', 'failed', 'skipped'].map(sum)
-  const lines = (mark, pick) => results.flatMap(result => pick(result).map(line => `${mark} ${result.name}: ${line}`))
-  const unsteady = lines('~ failed once; run again alone:', ({ unsteady = [] }) => unsteady)
-  const list = [...unsteady, ...lines('✗', ({ failures }) => failures)].map(line => `\n${line}`).join('')
-  process.stdout.write(`${list}\n\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+  const failures = results.flatMap(result => result.failures.map(failure => `\n✗ ${result.name}: ${failure}`))
+  process.stdout.write(
+    `${failures.join('')}\n\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+  )
   return failed > 0 || passed === 0 ? 1 : 0
 }
