@@ -1,11 +1,11 @@
 import type { Timer, Timers } from '../../engine/clock.ts'
+import type { Machine } from '../../engine/machine.ts'
 import type { StoreKey } from '../../engine/record.ts'
 import type { Subscription } from '../../engine/store.ts'
 import type { Hints } from '../hints.ts'
 import type { StoreTime } from '../row/row.ts'
 import type { Environment } from './environment.ts'
 import { recordKey } from './keys.ts'
-import type { Machine } from './machine.ts'
 import type { Records } from './records.ts'
 
 /** How often this process looks for what others have committed, while anybody here follows. */

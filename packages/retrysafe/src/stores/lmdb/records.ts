@@ -1,12 +1,12 @@
 import type { Clock } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
+import type { Machine } from '../../engine/machine.ts'
 import { graceMs, inlineLogBytes, type LogPiece } from '../../engine/store.ts'
 import type { Change, Row, StoreTime } from '../row/row.ts'
 import type { Need } from './disk-room.ts'
 import { drawRevision, type Environment } from './environment.ts'
 import { expiryKey, partsOf, storeKeyOf } from './keys.ts'
 import { Logs } from './logs.ts'
-import type { Machine } from './machine.ts'
 import { decodeRow, encodeRow, type StoredRow } from './row-codec.ts'
 
 /** A record as it is now: its row's lease times on this machine's clock of today. */

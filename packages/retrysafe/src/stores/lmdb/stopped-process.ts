@@ -1,4 +1,4 @@
-import type { Machine } from './machine.ts'
+import type { Machine } from '../../engine/machine.ts'
 import { sleep } from './sleep.ts'
 
 /** How long a stopped process may run: a commit takes less. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Clock, Surroundings } from '../../engine/clock.ts'
+import { type Machine, readMachine } from '../../engine/machine.ts'
 import type { StoreKey, Token } from '../../engine/record.ts'
 import {
   type ClaimAnswer,
@@ -22,7 +23,6 @@ import { type Folder, makeFolder } from './folder.ts'
 import { FollowMarks } from './follow-marks.ts'
 import { recordKey, stepKey } from './keys.ts'
 import { listRecords } from './listing.ts'
-import { type Machine, readMachine } from './machine.ts'
 import { type Decision, type Loaded, Records } from './records.ts'
 import { decodeStep, encodeStep } from './step-codec.ts'
 import { releaseStopped } from './stopped-process.ts'

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
-import { readMachine } from '../../../src/stores/lmdb/machine.ts'
+import { readMachine } from '../../../src/engine/machine.ts'
 import { openersOf } from '../../../src/stores/lmdb/openers.ts'
 import { type OpeningGate, openingGate } from '../../../src/stores/lmdb/opening-gate.ts'
 
@@ -69,7 +69,7 @@ it('a process that has the store open holds the lock for as long as another one 
 function script(path: string): string {
   return `
     import { readFileSync } from 'node:fs'
-    const { readMachine } = await import('${library}machine.js')
+    const { readMachine } = await import('${library}../../engine/machine.js')
     const { openersOf } = await import('${library}openers.js')
     const { openingGate } = await import('${library}opening-gate.js')
     const { sleep } = await import('${library}sleep.js')
