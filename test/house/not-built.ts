@@ -13,7 +13,7 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
     '--hash-keys',
   ],
   codes: ['QUOTA_EXCEEDED', 'STEP_CHANGED'],
-  subpaths: ['./batch', './consumer'],
+  subpaths: ['./consumer'],
 }
 
 /** Rows that are built in part: what is missing. */
@@ -35,6 +35,5 @@ export const reasons: Readonly<Record<string, string>> = {
   QUOTA_EXCEEDED: hardening,
   '--admin-bodies': 'the dashboard, which is what shows bodies',
   STEP_CHANGED: 'operations with steps',
-  './batch': 'the batch runner',
   './consumer': 'consumers of queues and webhooks, on operations with steps',
 }

@@ -2,8 +2,9 @@ import { hash } from 'node:crypto'
 import { RetrysafeError } from './engine/errors.ts'
 import { processSurroundings } from './engine/surroundings.ts'
 import { canonicalValue } from './fingerprint/canonical-value.ts'
-import { maxKeyLength } from './protocol/key.ts'
 import { uuidMaker } from './protocol/uuid.ts'
+
+export { itemKey } from './engine/item-key.ts'
 
 const { clock, random } = processSurroundings
 const makeUuid = uuidMaker({ wallMs: clock.wallMs, bytes: random.bytes })
@@ -34,24 +35,4 @@ export async function contentKey(value: unknown): Promise<string> {
   const canonical = canonicalValue(value, 'value')
   if (canonical.kind === 'canonical') return hash('sha256', canonical.bytes, 'hex')
   throw new RetrysafeError('KEY_INVALID', `contentKey: ${canonical.path} ${canonical.reason}; it has no canonical form`)
-}
-
-/**
- * The key of one item of a batch: the same whenever the batch is run again. Both names can be read in it, and no choice
- * of names makes two items look like one. Where it would be longer than 255 characters it is a hash of both.
- *
- * @throws {RetrysafeError} `KEY_INVALID` for an empty name, or one that is no well-formed Unicode
- * @example
- * itemKey('nightly-2024-05-01', 'doc 7') // 'nightly-2024-05-01:doc%207'
- */
-export function itemKey(batch: string, customId: string): string {
-  const key = `${escaped('batch', batch)}:${escaped('customId', customId)}`
-  // Without a colon: equal to no readable one.
-  return key.length <= maxKeyLength ? key : `item-${hash('sha256', key, 'hex')}`
-}
-
-function escaped(what: string, name: string): string {
-  if (typeof name !== 'string' || name === '' || /\p{Surrogate}/u.test(name))
-    throw new RetrysafeError('KEY_INVALID', `itemKey: ${what} takes a text that is not empty, well-formed Unicode`)
-  return encodeURIComponent(name)
 }

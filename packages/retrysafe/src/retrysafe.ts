@@ -80,6 +80,7 @@ export function createRetrysafe(options: RetrysafeOptions): Retrysafe {
       return engine
     },
     policy,
+    givenPolicy: options,
     surroundings: processSurroundings,
     tell(event: CallEvent) {
       telemetry?.tell(event)

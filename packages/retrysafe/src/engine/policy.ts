@@ -50,13 +50,14 @@ export function readOnDisconnect(given: unknown): Grace {
   throw new RetrysafeError('CONFIG_INVALID', `${takes}, not ${JSON.stringify(given)}`)
 }
 
-const defaults: CallPolicy = { leaseMs: 30_000, retentionMs: 86_400_000, onCrash: 'rerun', maxAttempts: 3 }
+/** What holds where nobody says anything. */
+export const policyDefaults: CallPolicy = { leaseMs: 30_000, retentionMs: 86_400_000, onCrash: 'rerun', maxAttempts: 3 }
 
 /**
  * @param base what holds where an option says nothing
  * @throws {RetrysafeError} `CONFIG_INVALID`
  */
-export function readPolicy(options: PolicyOptions, base: CallPolicy = defaults): CallPolicy {
+export function readPolicy(options: PolicyOptions, base: CallPolicy = policyDefaults): CallPolicy {
   const { onCrash = base.onCrash } = options
   if (onCrash !== 'rerun' && onCrash !== 'fail')
     throw new RetrysafeError('CONFIG_INVALID', `onCrash takes 'rerun' or 'fail', not ${JSON.stringify(onCrash)}`)

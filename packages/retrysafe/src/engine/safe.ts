@@ -1,7 +1,7 @@
 import type { Surroundings } from './clock.ts'
 import type { Engine } from './engine.ts'
 import type { CallEvent } from './events.ts'
-import type { CallPolicy, Grace } from './policy.ts'
+import type { CallPolicy, Grace, PolicyOptions } from './policy.ts'
 
 /** Who watches one run of a handler or a function. */
 export interface RunWatch {
@@ -50,6 +50,8 @@ export interface Safe {
    */
   engine(): Promise<Engine>
   readonly policy: CallPolicy
+  /** What of it the developer said; where that is nothing, some rooms have defaults of their own. */
+  readonly givenPolicy: PolicyOptions
   readonly surroundings: Surroundings
   tell(event: CallEvent): void
   /** Watches a run that is about to begin. */

@@ -1,0 +1,1 @@
+export type { BatchContext, BatchEvent, BatchOptions, BatchResult } from './options.ts'
