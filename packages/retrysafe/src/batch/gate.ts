@@ -1,4 +1,10 @@
-import type { Surroundings } from '../engine/clock.ts'
+import type { Surroundings, Timer } from '../engine/clock.ts'
+import { AdaptiveLimit } from './adaptive-limit.ts'
+import { Hold } from './hold.ts'
+import { Outage } from './outage.ts'
+import { Patience } from './patience.ts'
+import { Queue } from './queue.ts'
+import { Rate } from './rate.ts'
 
 /** What a try had to say once it was over: all that the gate ever learns of the other side. */
 export type GateOutcome =
@@ -9,6 +15,8 @@ export type GateOutcome =
   | { readonly kind: 'unreachable'; readonly trouble: string }
   /** Cut, timeout, 5xx: says nothing of the limit, but is no sign of life either. */
   | { readonly kind: 'failed'; readonly trouble: string }
+  /** Nothing was sent, for reasons of our own: what the pass had taken comes back. */
+  | { readonly kind: 'unused' }
 
 /** The right to send once. */
 export interface Pass {
@@ -44,59 +52,201 @@ export interface GateRules {
   readonly onChange?: ((gate: Gate) => void) | undefined
 }
 
-interface Waiter {
-  readonly signal: AbortSignal
-  readonly admit: (pass: Pass | undefined) => void
+/** A refusal after which nothing was answered before the next one: the other side means it. */
+const firstBarrenMs = 250
+const lastBarrenMs = 30_000
+const mostTimerMs = 2 ** 31 - 1
+
+/** A pass that is out. */
+interface Sent {
+  readonly number: number
+  readonly tokens: number
+  readonly sentMs: number
 }
 
-export function openGate(rules: GateRules, _surroundings: Surroundings): Gate {
-  return new SlotGate(rules)
+export function openGate(rules: GateRules, surroundings: Surroundings): Gate {
+  return new BatchGate(rules, surroundings)
 }
 
-class SlotGate implements Gate {
-  readonly limit: number
+class BatchGate implements Gate {
+  readonly #rules: GateRules
+  readonly #surroundings: Surroundings
+  readonly #limit: AdaptiveLimit
+  readonly #requests: Rate | undefined
+  readonly #tokens: Rate | undefined
+  readonly #hold: Hold
+  readonly #outage: Outage
+  readonly #patience: Patience
+  readonly #queue: Queue<Pass | 'stalled'> = new Queue(() => this.#admitWaiting())
+  #timer: Timer | undefined
+  /** Passes are numbered in the order in which they were given out. */
+  #next = 0
+  /** Passes before this number belong to a refusal that has been heard: what comes of them is no news. */
+  #congestedBefore = 0
+  /** Refusals heard since the last answer. */
+  #barren = 0
+  #latencyMs: number | undefined
+  #shownHeld = false
   inFlight = 0
   lastTrouble: string | undefined
-  readonly #waiting: Set<Waiter> = new Set()
 
-  constructor(rules: GateRules) {
-    this.limit = rules.concurrency
+  constructor(rules: GateRules, surroundings: Surroundings) {
+    const { random } = surroundings
+    const nowMs = surroundings.clock.monotonicMs()
+    this.#rules = rules
+    this.#surroundings = surroundings
+    this.#limit = new AdaptiveLimit(rules.concurrency, rules.adaptive)
+    this.#requests = rules.requestsPerMinute === undefined ? undefined : new Rate(rules.requestsPerMinute, nowMs)
+    this.#tokens = rules.tokensPerMinute === undefined ? undefined : new Rate(rules.tokensPerMinute, nowMs)
+    this.#hold = new Hold(random)
+    this.#outage = new Outage(random)
+    this.#patience = new Patience(rules.giveUpMs, rules.firstAnswerMs)
   }
 
-  enter(signal: AbortSignal, _tokens: number): Promise<Pass | undefined> {
-    if (signal.aborted) return Promise.resolve(undefined)
-    if (this.inFlight < this.limit) return Promise.resolve(this.#pass())
-    return new Promise(resolve => {
-      const waiter: Waiter = {
-        signal,
-        admit: pass => {
-          this.#waiting.delete(waiter)
-          signal.removeEventListener('abort', leave)
-          resolve(pass)
-        },
-      }
-      const leave = (): void => waiter.admit(undefined)
-      signal.addEventListener('abort', leave)
-      this.#waiting.add(waiter)
-    })
+  get limit(): number {
+    return this.#limit.limit
   }
 
   heldMs(): number {
-    return 0
+    const nowMs = this.#nowMs()
+    return Math.max(this.#hold.heldMs(nowMs), this.#outage.delayMs(nowMs))
   }
 
-  #pass(): Pass {
+  enter(signal: AbortSignal, tokens: number): Promise<Pass | 'stalled' | undefined> {
+    if (signal.aborted) return Promise.resolve(undefined)
+    if (this.#patience.stalled) return Promise.resolve('stalled')
+    if (this.#queue.size === 0 && this.#delayMs(tokens) === 0) return Promise.resolve(this.#admit(tokens))
+    const turn = this.#queue.wait(signal, tokens)
+    if (this.#queue.size === 1) this.#admitWaiting()
+    return turn
+  }
+
+  /** Lets in whoever may enter now, and sets the clock for the next; nobody waits: no timer is left. */
+  #admitWaiting(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    for (const waiter of this.#queue) {
+      if (this.#patience.stalled) {
+        waiter.settle('stalled')
+        continue
+      }
+      const delayMs = this.#delayMs(waiter.tokens)
+      if (delayMs === 0) waiter.settle(this.#admit(waiter.tokens))
+      else {
+        if (delayMs !== Number.POSITIVE_INFINITY) this.#wake(delayMs)
+        return
+      }
+    }
+  }
+
+  #wake(delayMs: number): void {
+    // Timers count in whole milliseconds; one that comes early would only wait again.
+    const wholeMs = Math.min(mostTimerMs, Math.ceil(delayMs))
+    this.#timer = this.#surroundings.timers.after(wholeMs, () => this.#admitWaiting())
+  }
+
+  #delayMs(tokens: number): number {
+    if (this.inFlight >= this.#limit.limit) return Number.POSITIVE_INFINITY
+    const nowMs = this.#nowMs()
+    return Math.max(
+      this.#hold.delayMs(nowMs),
+      this.#outage.delayMs(nowMs),
+      this.#requests?.delayMs(1, nowMs) ?? 0,
+      this.#tokens?.delayMs(tokens, nowMs) ?? 0,
+    )
+  }
+
+  #admit(tokens: number): Pass {
+    const nowMs = this.#nowMs()
+    const sent: Sent = { number: this.#next++, tokens, sentMs: nowMs }
     this.inFlight++
+    this.#requests?.take(1, nowMs)
+    this.#tokens?.take(tokens, nowMs)
+    this.#hold.entered(nowMs)
+    this.#outage.entered(nowMs)
     let left = false
     return {
       leave: outcome => {
         if (left) return
         left = true
-        this.inFlight--
-        if (outcome.kind !== 'answered') this.lastTrouble = outcome.trouble
-        const [next] = this.#waiting
-        next?.admit(this.#pass())
+        this.#leave(sent, outcome)
       },
     }
+  }
+
+  #leave(sent: Sent, outcome: GateOutcome): void {
+    const nowMs = this.#nowMs()
+    const limit = this.limit
+    const wasBusy = this.inFlight * 2 >= limit
+    this.inFlight--
+    this.#patience.heard(outcome.kind, sent.number, this.#next, this.inFlight, nowMs)
+    if ('trouble' in outcome) this.lastTrouble = outcome.trouble
+    switch (outcome.kind) {
+      case 'answered':
+        this.#answered(sent, outcome.tokens, wasBusy, nowMs)
+        break
+      case 'throttled':
+        this.#throttled(sent, outcome.retryAfterMs, nowMs)
+        break
+      case 'unreachable':
+        this.#tokens?.giveBack(sent.tokens, nowMs)
+        this.#outage.unreachable(sent.number, this.#next, nowMs, this.#patience.latestMs(nowMs))
+        break
+      case 'failed':
+        this.#outage.failed(sent.number, this.#next, nowMs, this.#patience.latestMs(nowMs))
+        break
+      case 'unused':
+        this.#tokens?.giveBack(sent.tokens, nowMs)
+        this.#requests?.giveBack(1, nowMs)
+        break
+    }
+    if (this.#queue.size > 0) this.#admitWaiting()
+    this.#tell(limit)
+  }
+
+  #answered(sent: Sent, tokens: number | undefined, wasBusy: boolean, nowMs: number): void {
+    const latencyMs = nowMs - sent.sentMs
+    if (tokens !== undefined) this.#tokens?.giveBack(sent.tokens - tokens, nowMs)
+    this.#latencyMs = this.#latencyMs === undefined ? latencyMs : this.#latencyMs * 0.9 + latencyMs * 0.1
+    this.#barren = 0
+    this.#somebodyIsThere(nowMs)
+    // A limit that is not made use of says nothing of whether it is right.
+    if (!wasBusy || sent.number < this.#congestedBefore) return
+    if (this.#limit.answered(latencyMs, nowMs)) this.#congestedBefore = this.#next
+  }
+
+  #throttled(sent: Sent, retryAfterMs: number | undefined, nowMs: number): void {
+    this.#somebodyIsThere(nowMs)
+    let holdMs = retryAfterMs ?? 0
+    if (sent.number >= this.#congestedBefore) {
+      this.#congestedBefore = this.#next
+      this.#limit.throttled()
+      holdMs = Math.max(holdMs, this.#barrenMs())
+    }
+    holdMs = Math.min(holdMs, this.#patience.latestMs(nowMs) - nowMs)
+    this.#hold.shut(holdMs, this.limit, this.#latencyMs, nowMs)
+  }
+
+  /** One refusal among answers asks for fewer, not for a pause; one after the other asks for it. */
+  #barrenMs(): number {
+    if (this.#barren++ === 0) return 0
+    const mostMs = Math.min(lastBarrenMs, firstBarrenMs * 2 ** (this.#barren - 1))
+    return mostMs * (0.5 + this.#surroundings.random.unit() / 2)
+  }
+
+  #somebodyIsThere(nowMs: number): void {
+    const goneMs = this.#outage.end(nowMs)
+    if (goneMs > 0) this.#hold.openGently(goneMs, this.limit, this.#latencyMs, nowMs)
+  }
+
+  #tell(limitBefore: number): void {
+    const held = this.heldMs() > 0
+    if (held === this.#shownHeld && !held && limitBefore === this.limit) return
+    this.#shownHeld = held
+    this.#rules.onChange?.(this)
+  }
+
+  #nowMs(): number {
+    return this.#surroundings.clock.monotonicMs()
   }
 }
