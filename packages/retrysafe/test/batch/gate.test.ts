@@ -1,23 +1,107 @@
-import { expect, test } from 'vitest'
-import { openGate } from '../../src/batch/gate.ts'
-import { processSurroundings } from '../../src/engine/surroundings.ts'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { GateStage } from './gate-stage.ts'
 
-const rules = { concurrency: 2, adaptive: false, giveUpMs: 600_000, firstAnswerMs: 30_000 }
-const going = new AbortController().signal
+const warnings: string[] = []
+const note = (warning: Error): void => void warnings.push(warning.name)
+beforeEach(() => void process.on('warning', note))
+afterEach(() => void process.off('warning', note))
 
-test('no more than the limit are inside, in the order of asking', async () => {
-  const gate = openGate(rules, processSurroundings)
-  const first = await gate.enter(going, 0)
-  await gate.enter(going, 0)
-  const admitted: number[] = []
-  const third = gate.enter(going, 0).then(() => admitted.push(3))
-  const fourth = gate.enter(going, 0).then(() => admitted.push(4))
-  expect(gate.inFlight).toBe(2)
-  if (typeof first !== 'object') throw new Error('the first may enter')
+test('no more than the limit are inside, and whoever waits enters in the order of asking', async () => {
+  const stage = new GateStage({ concurrency: 2 })
+  const first = await stage.enter()
+  await stage.enter()
+  const order: string[] = []
+  void stage.gate.enter(stage.signal, 0).then(() => order.push('third'))
+  void stage.gate.enter(stage.signal, 0).then(() => order.push('fourth'))
+  await stage.time.advance(60_000)
+  expect(order).toEqual([])
   first.leave({ kind: 'answered' })
+  await stage.time.advance(0)
+  expect(order).toEqual(['third'])
+  expect(stage.gate.inFlight).toBe(2)
+})
+
+test('a pass that is left twice gives one slot back', async () => {
+  const stage = new GateStage({ concurrency: 2 })
+  const first = await stage.enter()
+  await stage.enter()
+  await stage.come(3)
   first.leave({ kind: 'answered' })
-  await third
-  expect(admitted).toEqual([3])
-  expect(gate.inFlight).toBe(2)
-  void fourth
+  first.leave({ kind: 'throttled', retryAfterMs: 5_000, trouble: 'late' })
+  await stage.time.advance(0)
+  expect(stage.entered).toEqual([0])
+  expect(stage.gate).toMatchObject({ inFlight: 2, limit: 2, lastTrouble: undefined })
+  expect(stage.gate.heldMs()).toBe(0)
+})
+
+test('whoever comes while others wait goes to the end, also when its estimate would fit sooner', async () => {
+  const stage = new GateStage({ tokensPerMinute: 6_000 })
+  await stage.enter(100)
+  const order: string[] = []
+  void stage.gate.enter(stage.signal, 100).then(() => order.push('large'))
+  void stage.gate.enter(stage.signal, 1).then(() => order.push('small'))
+  await stage.time.advance(999)
+  expect(order).toEqual([])
+  await stage.time.advance(1)
+  expect(order).toEqual(['large'])
+  await stage.time.advance(10)
+  expect(order).toEqual(['large', 'small'])
+})
+
+test('a signal ends the waiting of all that wait under it; no timer is left, and nobody enters after', async () => {
+  const stage = new GateStage({ concurrency: 2 })
+  const first = await stage.enter()
+  first.leave({ kind: 'throttled', retryAfterMs: 60_000, trouble: '429' })
+  await stage.come(3)
+  expect(stage.time.waitingTimers).toBe(1)
+  stage.stop()
+  await stage.time.advance(0)
+  expect(stage.entered).toEqual([undefined, undefined, undefined])
+  expect(stage.time.waitingTimers).toBe(0)
+  expect(await stage.gate.enter(stage.signal, 0)).toBe(undefined)
+  expect(stage.gate.inFlight).toBe(0)
+})
+
+test('one whose signal fires lets the next one by', async () => {
+  const stage = new GateStage({ tokensPerMinute: 6_000 })
+  const own = new AbortController()
+  await stage.enter(100)
+  const gone = stage.gate.enter(own.signal, 100)
+  await stage.come(1, 1)
+  own.abort()
+  expect(await gone).toBe(undefined)
+  await stage.time.advance(10)
+  expect(stage.entered).toEqual([10])
+})
+
+test('a hundred that wait under one signal are one listener: Node warns of nothing', async () => {
+  const stage = new GateStage({ concurrency: 1 })
+  await stage.enter()
+  await stage.come(100)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(warnings).toEqual([])
+  stage.stop()
+  await stage.time.advance(0)
+  expect(stage.entered).toHaveLength(100)
+})
+
+test('a pass that was not used gives back what it had taken, and teaches nothing', async () => {
+  const stage = new GateStage({ concurrency: 1, requestsPerMinute: 60, tokensPerMinute: 6_000 })
+  const pass = await stage.enter(100)
+  await stage.come(1, 100)
+  pass.leave({ kind: 'unused' })
+  await stage.time.advance(0)
+  expect(stage.entered).toEqual([0])
+  expect(stage.gate).toMatchObject({ inFlight: 1, limit: 1, lastTrouble: undefined })
+})
+
+test('without trouble there is nothing to show, and no timer', async () => {
+  const stage = new GateStage({ concurrency: 2 })
+  for (let call = 0; call < 200; call++) {
+    const pass = await stage.enter()
+    await stage.time.advance(5)
+    pass.leave({ kind: 'answered' })
+  }
+  expect(stage.shown).toEqual([])
+  expect(stage.time.waitingTimers).toBe(0)
 })
