@@ -56,6 +56,12 @@ interface Lmdb {
 const plain = { encoding: 'binary', keyEncoding: 'binary' } as const
 const revised = { ...plain, useVersions: true } as const
 
+/**
+ * Addresses that are set aside for the file, and no memory: where it outgrows them lmdb maps it once more, and keeps the
+ * old map, so that a process would seem to hold each page twice. On Windows a file would be made as large.
+ */
+const mappedBytes = 68_719_476_736
+
 export interface EnvironmentOptions {
   readonly folder: Folder
   readonly timers: Timers
@@ -76,6 +82,7 @@ export function openEnvironment(options: EnvironmentOptions): Environment {
       // A folder may well have a dot in its name.
       noSubdir: false,
       maxDbs: 12,
+      ...(process.platform !== 'win32' && { mapSize: mappedBytes }),
       // What is visible is on the disk. And with `overlappingSync` a process that is killed can undo others' commits.
       overlappingSync: false,
       // A batch that LMDB began before it was whole would hold the lock while this thread writes the rest of it.

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { open } from 'lmdb'
@@ -58,3 +58,19 @@ it('pair keys whose offers are over leave nothing behind', async () => {
   expect([...tableOf(path, 'pairs').getKeys({})]).toHaveLength(0)
   await store.close()
 })
+
+it.skipIf(process.platform !== 'linux')(
+  'a file that grows is mapped once (read from /proc, which Linux alone has)',
+  async () => {
+    const path = mkdtempSync(join(root, 's-'))
+    const store = openLmdbStore(path, processSurroundings, readMachine())
+    const maps = (): number => readFileSync('/proc/self/maps', 'utf8').split(`${path}/data.mdb`).length - 1
+    expect(maps()).toBe(1)
+    for (let i = 0; i < 8; i++) {
+      const label = { operation: 'o', tenant: 't', key: 'x'.repeat(1_000_000) }
+      await store.claim(claimTerms({ key: keyOf(`k${i}`), label }))
+    }
+    expect(maps()).toBe(1)
+    await store.close()
+  },
+)
