@@ -102,7 +102,14 @@ export type BatchEvent =
       readonly delayMs: number
     }
   /** Another number of sends may be made at once, or all wait. */
-  | { readonly kind: 'gate'; readonly limit: number; readonly inFlight: number; readonly heldMs: number }
+  | {
+      readonly kind: 'gate'
+      readonly limit: number
+      readonly inFlight: number
+      readonly heldMs: number
+      /** The last thing that went wrong. */
+      readonly trouble: string | undefined
+    }
 
 /** The same options, read once. */
 export interface BatchRules<Item, Value> {

@@ -1,10 +1,10 @@
 import { askText } from '../engine/callback.ts'
 import { RetrysafeError } from '../engine/errors.ts'
 import type { CallGuard, CallTenant } from '../engine/safe.ts'
+import { readNetworkFailure } from '../protocol/network-error.ts'
 import { type CallKey, copyOf } from './call-key.ts'
 import { type CallTerms, type Client, deliver, runCall } from './call-run.ts'
 import { discard, linkTo, untilAborted } from './exchange.ts'
-import { readNetworkFailure } from './network-error.ts'
 import type { FetchRules, LocalRules } from './options.ts'
 import { PieceReader } from './piece-reader.ts'
 

@@ -1,8 +1,8 @@
+import { delayMs } from '../engine/delay.ts'
+import { readNetworkFailure } from '../protocol/network-error.ts'
 import { isUnanswered } from '../protocol/unanswered.ts'
 import { isWorthRetrying } from '../protocol/worth-retrying.ts'
-import { delayMs } from './delay.ts'
 import type { AttemptEvent, DoneReason } from './events.ts'
-import { readNetworkFailure } from './network-error.ts'
 import type { FetchRules } from './options.ts'
 
 /** What an attempt came to, as far as the next one depends on it. */

@@ -148,6 +148,19 @@ export class Attempt implements LeaseEvents {
     return this.#mayBegin() ? 'go' : this.#neverBegun()
   }
 
+  /**
+   * To be awaited just before the effect is tried once more in this run: whether the record is still this attempt's, under
+   * a lease that covers a beginning. Rejects as the store does: then nothing may begin.
+   */
+  async mayTryAgain(): Promise<boolean> {
+    if (!this.#mayBegin()) return false
+    if (this.#lease.isPastDeadline()) {
+      const answer = await this.#lease.renew(this.beatSays())
+      if (answer.kind !== 'ok' || this.#lease.isPastDeadline()) return false
+    }
+    return this.#mayBegin()
+  }
+
   #mayBegin(): boolean {
     return !this.#stopped && !this.#terms.closing.aborted
   }

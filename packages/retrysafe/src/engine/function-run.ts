@@ -19,8 +19,10 @@ export interface FunctionRunTerms {
   readonly operation: string
   readonly attempt: Attempt
   readonly effect: () => unknown
-  /** Asked once, before it begins. */
-  readonly isWanted: () => boolean
+  /** Asked once, before anything begins: it may wait for its turn as long as it likes. */
+  readonly isWanted: () => boolean | Promise<boolean>
+  /** What a throw says of the effect. Default: `failed`. */
+  readonly endOf?: (error: unknown) => AttemptEnd
   /** @param stop fires when the run must stop */
   readonly contextOf: (stop: AbortSignal) => IdempotencyContext
   readonly tell: (turn: Turn) => void
@@ -42,7 +44,8 @@ export type FunctionRunResult =
 /** Runs the function once under its attempt. Rejects as `Attempt.begin` does: then it was not called. */
 export async function runFunction(terms: FunctionRunTerms): Promise<FunctionRunResult> {
   const { attempt, isWanted, tell } = terms
-  if (!isWanted()) {
+  const wanted = isWanted()
+  if (!(typeof wanted === 'boolean' ? wanted : await wanted)) {
     await attempt.release('free')
     return { kind: 'not begun' }
   }
@@ -107,7 +110,7 @@ class FunctionRun {
       value = await this.#terms.effect()
       if (isAsyncIterable(value)) iterator = value[Symbol.asyncIterator]()
     } catch (error) {
-      await this.#release('failed')
+      await this.#release(this.#terms.endOf?.(error) ?? 'failed')
       return { kind: 'thrown', error }
     }
     return iterator === undefined ? this.#record(value) : this.#openItems(iterator)
@@ -183,7 +186,7 @@ class FunctionRun {
     const { attempt, safe } = this.#terms
     const { random, timers } = safe.surroundings
     const ended = attempt.isCancelled ? 'cancelled' : end
-    const rest = ended === 'cancelled' ? 0 : cooldownMs(undefined, random)
+    const rest = ended === 'cancelled' || ended === 'free' ? 0 : cooldownMs(undefined, random)
     await within(attempt.release(ended, { cooldownMs: rest }), timers, releaseWaitMs)
     this.#ended(false)
   }

@@ -28,8 +28,12 @@ export function parseRetryAfter(
   return dateMs === undefined ? undefined : Math.max(0, dateMs - nowMs)
 }
 
-/** `Sun, 06 Nov 1994 08:49:37 GMT` and its two obsolete forms; `Date.parse` alone takes almost anything for a date. */
-function parseHttpDate(text: string): number | undefined {
+/**
+ * `Sun, 06 Nov 1994 08:49:37 GMT` and its two obsolete forms; `Date.parse` alone takes almost anything for a date.
+ *
+ * @returns ms since the epoch
+ */
+export function parseHttpDate(text: string): number | undefined {
   const time = String.raw`\d{2}:\d{2}:\d{2}`
   const fixed = new RegExp(`^[A-Z][a-z]{2}, \\d{2} [A-Z][a-z]{2} \\d{4} ${time} GMT$`)
   const rfc850 = new RegExp(`^[A-Z][a-z]{5,8}, \\d{2}-[A-Z][a-z]{2}-\\d{2} ${time} GMT$`)
