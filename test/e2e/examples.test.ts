@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { symlinkSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { getRequestListener } from '@hono/node-server'
 import { createRetrysafe, type Retrysafe } from 'retrysafe'
@@ -150,21 +151,26 @@ test('examples/form: two clicks are one order, and the same form bought again on
 
 /** Node 20 runs no TypeScript. */
 async function compile(example: string): Promise<string> {
-  const build = await rolldown({ input: join(root, example), platform: 'node', logLevel: 'silent' })
+  const external = /^(openai|retrysafe)/
+  const build = await rolldown({ input: join(root, example), platform: 'node', logLevel: 'silent', external })
   const file = join(makeStoreFolder(), 'main.mjs')
+  symlinkSync(join(root, 'node_modules'), join(dirname(file), 'node_modules'), 'dir')
   await build.write({ file, codeSplitting: false })
   await build.close()
   return file
 }
 
-/** The tasks of an agent's loop in lives of its process, at a provider whose answers take a moment. */
-async function openLoop(): Promise<{
+/** An example in lives of its process, at a provider whose answers take a moment. */
+async function openLives(
+  example: string,
+  environment: Record<string, string>,
+): Promise<{
   slow: string
   runs(key: string): Promise<number>
   allRuns(): Promise<number>
   live(url: string): ChildProcess
 }> {
-  const program = await compile('examples/agent-loop/main.ts')
+  const program = await compile(example)
   const provider = await startProgram(['sandbox', '--port', '0', '--fault', 'delay=300ms'])
   onTestFinished(provider.stop)
   const slow = provider.ready['url'] ?? ''
@@ -174,7 +180,7 @@ async function openLoop(): Promise<{
     runs,
     allRuns: async () => (await all()).runs,
     live(url) {
-      const env = { ...process.env, GATEWAY: url, LOOP_ID: 'trip' }
+      const env = { ...process.env, GATEWAY: url, ...environment }
       const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] })
       onTestFinished(() => void child.kill('SIGKILL'))
       return child
@@ -188,7 +194,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 test('examples/agent-loop: killed in two of its steps, it goes on, and each step is paid once', async () => {
-  const { slow, runs, allRuns, live } = await openLoop()
+  const { slow, runs, allRuns, live } = await openLives('examples/agent-loop/main.ts', { LOOP_ID: 'trip' })
   const guarded = await startGateway(slow)
   onTestFinished(guarded.stop)
   for (const step of [2, 5]) {
@@ -205,10 +211,33 @@ test('examples/agent-loop: killed in two of its steps, it goes on, and each step
 })
 
 test('control: straight at the provider, what was paid for before the kill is paid again', async () => {
-  const { slow, runs, allRuns, live } = await openLoop()
+  const { slow, runs, allRuns, live } = await openLives('examples/agent-loop/main.ts', { LOOP_ID: 'trip' })
   const child = live(slow)
   await eventually(allRuns).toBeGreaterThanOrEqual(2)
   await kill(child)
   await once(live(slow), 'exit')
   expect(await Promise.all([1, 2, 6].map(step => runs(`trip-step-${step}`)))).toEqual([2, 2, 1])
+})
+
+test('examples/nightly-batch: killed twice, it goes on, and each review is paid once', async () => {
+  const store = `lmdb:${makeStoreFolder()}`
+  const { slow, allRuns, live } = await openLives('examples/nightly-batch/main.ts', { NIGHT: 'tonight', STORE: store })
+  const guarded = await startGateway(slow)
+  onTestFinished(guarded.stop)
+  for (const runs of [2, 5]) {
+    const child = live(guarded.url)
+    await eventually(allRuns).toBeGreaterThanOrEqual(runs)
+    await kill(child)
+  }
+  const { stdout } = live(guarded.url)
+  const judged: unknown = JSON.parse(await text(stdout ?? expect.fail('no stdout')))
+  expect(judged).toEqual({
+    'review-1': expect.stringMatching(/^Run \d: you said: Is this a complaint\? Too salty\.$/),
+    'review-2': expect.stringMatching(/^Run \d: you said: Is this a complaint\? Lovely!$/),
+    'review-3': expect.stringMatching(/^Run \d: you said: Is this a complaint\? The lid broke\.$/),
+    'review-4': expect.stringMatching(/^Run \d: you said: Is this a complaint\? Never again\.$/),
+    'review-5': expect.stringMatching(/^Run \d: you said: Is this a complaint\? As described\.$/),
+    'review-6': expect.stringMatching(/^Run \d: you said: Is this a complaint\? Late, but good\.$/),
+  })
+  expect(await allRuns()).toBe(6)
 })
