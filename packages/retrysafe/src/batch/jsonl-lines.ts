@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 
-/** Longest line that is taken, 64 MiB. */
-export const maxLineBytes = 67_108_864
+/** Longest line of input, 64 MiB. */
+const maxLineBytes = 67_108_864
 
 const chunkBytes = 262_144
 const newline = 0x0a
@@ -12,19 +12,21 @@ export interface JsonlLine {
   readonly lineNumber: number
   /** Where it begins in the file. */
   readonly offsetBytes: number
+  /** Behind its newline. */
+  readonly endBytes: number
   /** Without its end, and without a byte order mark. To be read, or copied, before the next line is asked for. */
   readonly bytes: Uint8Array
   /** False for a last line without a newline: whole, or torn. */
   readonly isEnded: boolean
 }
 
-/** A line is longer than `maxLineBytes`. */
+/** A line is longer than is taken. */
 export class LineTooLong extends Error {
   override readonly name = 'LineTooLong'
   readonly lineNumber: number
 
-  constructor(lineNumber: number, lineBytes: number) {
-    super(`the line is too long: at least ${lineBytes} bytes > ${maxLineBytes} (maxLineBytes)`)
+  constructor(lineNumber: number, lineBytes: number, maxBytes: number) {
+    super(`the line is too long: at least ${lineBytes} bytes > ${maxBytes} (maxLineBytes)`)
     this.lineNumber = lineNumber
   }
 }
@@ -32,10 +34,13 @@ export class LineTooLong extends Error {
 /**
  * The lines of a file, one after the other, in memory of one line. Lines end with LF or CRLF; blank ones are left out.
  *
- * @param fromBytes where a line begins
+ * @param maxBytes of a line
  * @throws {LineTooLong} and whatever the file system says
  */
-export async function* readJsonlLines(path: string, fromBytes = 0): AsyncGenerator<JsonlLine, void, undefined> {
+export async function* readJsonlLines(
+  path: string,
+  maxBytes: number = maxLineBytes,
+): AsyncGenerator<JsonlLine, void, undefined> {
   const file = await open(path, 'r')
   try {
     const chunk = Buffer.allocUnsafe(chunkBytes)
@@ -43,8 +48,8 @@ export async function* readJsonlLines(path: string, fromBytes = 0): AsyncGenerat
     let begun: Buffer[] = []
     let begunBytes = 0
     let lineNumber = 1
-    let offsetBytes = fromBytes
-    let readAt = fromBytes
+    let offsetBytes = 0
+    let readAt = 0
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, chunkBytes, readAt)
       if (bytesRead === 0) break
@@ -53,7 +58,7 @@ export async function* readJsonlLines(path: string, fromBytes = 0): AsyncGenerat
       for (;;) {
         const end = chunk.subarray(0, bytesRead).indexOf(newline, from)
         const piece = chunk.subarray(from, end < 0 ? bytesRead : end)
-        if (begunBytes + piece.length > maxLineBytes) throw new LineTooLong(lineNumber, begunBytes + piece.length)
+        if (begunBytes + piece.length > maxBytes) throw new LineTooLong(lineNumber, begunBytes + piece.length, maxBytes)
         if (end < 0) {
           // The chunk is written over by the next.
           if (piece.length > 0) begun.push(Buffer.from(piece))
@@ -61,8 +66,10 @@ export async function* readJsonlLines(path: string, fromBytes = 0): AsyncGenerat
           break
         }
         const bytes = begunBytes === 0 ? piece : Buffer.concat([...begun, piece])
-        if (!isBlank(bytes)) yield { lineNumber, offsetBytes, bytes: trimmed(bytes, offsetBytes), isEnded: true }
-        offsetBytes += bytes.length + 1
+        const endBytes = offsetBytes + bytes.length + 1
+        if (!isBlank(bytes))
+          yield { lineNumber, offsetBytes, endBytes, bytes: trimmed(bytes, offsetBytes), isEnded: true }
+        offsetBytes = endBytes
         begun = []
         begunBytes = 0
         lineNumber++
@@ -70,7 +77,8 @@ export async function* readJsonlLines(path: string, fromBytes = 0): AsyncGenerat
       }
     }
     const bytes = Buffer.concat(begun)
-    if (!isBlank(bytes)) yield { lineNumber, offsetBytes, bytes: trimmed(bytes, offsetBytes), isEnded: false }
+    const endBytes = offsetBytes + bytes.length
+    if (!isBlank(bytes)) yield { lineNumber, offsetBytes, endBytes, bytes: trimmed(bytes, offsetBytes), isEnded: false }
   } finally {
     await file.close()
   }

@@ -3,7 +3,7 @@ import { type InputLine, readInputLine } from '../../src/batch/input-line.ts'
 import { inputLine } from './folder.ts'
 
 function read(text: string | Uint8Array, isEnded = true): InputLine {
-  return readInputLine({ lineNumber: 7, offsetBytes: 0, bytes: Buffer.from(text as string), isEnded })
+  return readInputLine({ lineNumber: 7, offsetBytes: 0, endBytes: 0, bytes: Buffer.from(text as string), isEnded })
 }
 
 function reasonOf(text: string | Uint8Array, isEnded = true): string | undefined {
