@@ -17,11 +17,15 @@ export async function drive(call, callers, forMs) {
     }
   }
   await Promise.all(Array.from({ length: callers }, callOn))
-  const seconds = (performance.now() - started) / 1_000
+  return latencyFigures(latencies, performance.now() - started)
+}
+
+/** The figures of so many calls within so long. */
+export function latencyFigures(latencies, tookMs) {
   latencies.sort((one, other) => one - other)
   const quantile = share => Math.round(latencies[Math.floor(latencies.length * share)] * 100) / 100
   return {
-    perSecond: latencies.length / seconds,
+    perSecond: latencies.length / (tookMs / 1_000),
     answered: latencies.length,
     p50Ms: quantile(0.5),
     p99Ms: quantile(0.99),

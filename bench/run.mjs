@@ -1,13 +1,14 @@
 // npm run bench [-- --seconds 5 --repeats 3 --only replay]: each row beside its raw limit in the same run.
 import { parseArgs } from 'node:util'
 import { isMissed, missedLine, summarise, table, writeResult } from './report.mjs'
+import { batchRows } from './rows/batch.mjs'
 import { clientRows } from './rows/client.mjs'
 import { fingerprintRows } from './rows/fingerprint.mjs'
 import { memoryGatewayRows } from './rows/gateway.mjs'
 import { postgresRows } from './rows/postgres.mjs'
 import { redisRows } from './rows/redis.mjs'
 
-const rows = [...memoryGatewayRows, ...clientRows, ...fingerprintRows, ...postgresRows, ...redisRows]
+const rows = [...memoryGatewayRows, ...clientRows, ...fingerprintRows, ...batchRows, ...postgresRows, ...redisRows]
 
 const help = `npm run bench -- [flags]
   --seconds N   of each measurement, 0.1 to 60 (default 5)

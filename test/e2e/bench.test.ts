@@ -47,6 +47,18 @@ test('the bench of fingerprints runs', { timeout: 60_000 }, () => {
   for (const { micros } of rows) expect(micros).toBeGreaterThan(0)
 })
 
+test('the bench of batches runs, and counts the executions it caused', { timeout: 60_000 }, () => {
+  const rows = runBench('batch')
+  expect(rows.map(({ row }) => row)).toEqual([
+    'batch on lmdb, 16 at once, answers after 200 ms',
+    'batch on lmdb, 16 at once, answers at once',
+  ])
+  for (const { answered, executed } of rows) {
+    expect(answered).toBeGreaterThan(0)
+    expect(executed).toBe(answered)
+  }
+})
+
 test('the bench of PostgreSQL runs, and counts the executions it caused', { timeout: 120_000 }, () => {
   const rows = runBench('postgres')
   const executions = rows.map(({ row, executed, answered }) => {

@@ -2,6 +2,8 @@ const leastWindow = 32
 const rememberedWindows = 32
 /** Answers are late where the quick tenth of a window takes so much longer than that of the best window remembered. */
 const lateFactor = 2
+/** Below that nobody is kept waiting, and a busy machine of our own looks like a slow server. */
+const leastLateMs = 100
 const grownFactor = 1.1
 const cut = 0.9
 /** A trial is judged once the limit is down to this share, and has helped where answers come that much sooner. */
@@ -67,7 +69,8 @@ export class LatencyLimit {
   #judge(window: Window, limit: number): boolean {
     const best = this.#recent.reduce((least, other) => (other.quickMs < least.quickMs ? other : least), window)
     this.#recent = [...this.#recent, window].slice(-rememberedWindows)
-    const late = window.quickMs > lateFactor * best.quickMs && window.perMs <= grownFactor * best.perMs
+    const lateMs = Math.max(leastLateMs, lateFactor * best.quickMs)
+    const late = window.quickMs > lateMs && window.perMs <= grownFactor * best.perMs
     this.#lateWindows = late ? this.#lateWindows + 1 : 0
     if (this.#mutedWindows > 0) this.#mutedWindows--
     else if (this.#lateWindows >= 2) return this.#tryLess(window, limit)

@@ -109,6 +109,21 @@ test('short items first and long ones after: less is tried, does not help, and i
   expect(batch.meanLimit(3 * minuteMs, 15 * minuteMs, 16)).toBeGreaterThan(15.5)
 })
 
+test('answers within milliseconds that take ten times as long for a while: that may be ourselves, and nothing is cut', async () => {
+  const slow = (nowMs: number): boolean => nowMs > 2_000 && nowMs < 4_000
+  let nowMs = 0
+  const quick = serving(random => about(slow(nowMs) ? 20 : 2)(random))
+  const server: SimulatedServer = {
+    reply: (atMs, active) => {
+      nowMs = atMs
+      return quick.reply(atMs, active)
+    },
+  }
+  const batch = await run(server, 16, 0.1)
+  expect(batch.answeredMs.length).toBeGreaterThan(20_000)
+  expect(batch.limits).toEqual([])
+})
+
 test('without trouble the limit stays where it began', async () => {
   const batch = await run(serving(about(1_000)), 16, 30)
   expect(batch.limits).toEqual([])
