@@ -120,7 +120,21 @@ class ItemCall<Item, Value> {
     }
   }
 
-  #run(attempt: Attempt): Promise<FunctionRunResult> {
+  async #run(attempt: Attempt): Promise<FunctionRunResult> {
+    const giveBack = (): void => this.#tries.giveBack()
+    try {
+      const result = await this.#runUnder(attempt)
+      // It goes on, and keeps its turn.
+      if (result.kind === 'lost') void result.own.finally(giveBack)
+      else giveBack()
+      return result
+    } catch (error) {
+      giveBack()
+      throw error
+    }
+  }
+
+  #runUnder(attempt: Attempt): Promise<FunctionRunResult> {
     const { rules, engine } = this.#port
     const { key } = this.#item
     let stop: AbortSignal | undefined
@@ -142,7 +156,7 @@ class ItemCall<Item, Value> {
         }
       },
       tell: this.#tell,
-    }).finally(() => this.#tries.giveBack())
+    })
   }
 
   async #ran(result: FunctionRunResult): Promise<Settlement<Value> | undefined> {

@@ -55,6 +55,8 @@ export class ItemTries<Item, Value> {
   /** What is known of the sends of this claim, should it end here. */
   #end: AttemptEnd = 'free'
   #pass: Pass | undefined
+  /** What came of the turn that is still held. */
+  #answered: GateOutcome | undefined
   #stalled = false
 
   constructor(port: TryPort<Item, Value>, item: BatchItem<Item>) {
@@ -75,9 +77,10 @@ export class ItemTries<Item, Value> {
     return this.#pass !== undefined
   }
 
-  /** The turn came, and nothing was sent. */
+  /** Gives the turn back: what was sent is recorded, or nothing was. */
   giveBack(): void {
-    this.#leave({ kind: 'unused' })
+    this.#leave(this.#answered ?? { kind: 'unused' })
+    this.#answered = undefined
   }
 
   /** Why the turn did not come. */
@@ -87,7 +90,8 @@ export class ItemTries<Item, Value> {
   }
 
   /**
-   * Sends the item until it is done, under one claim, from a turn that has come.
+   * Sends the item until it is done, under one claim, from a turn that has come. That of the try which did it is kept
+   * until it is given back: what is sent and not recorded, which a crash would cost, is never more than may be sent.
    *
    * @param stop fires when the run must stop
    * @throws {TriesEnded}
@@ -114,8 +118,8 @@ export class ItemTries<Item, Value> {
     const context = { idempotencyKey: key, signal: stop, attempt: this.#count, customId, index }
     try {
       const value = await rules.send(item, context)
-      this.#leave({ kind: 'answered', tokens: this.#used(value) })
       if (isAsyncIterable(value)) throw streamed()
+      this.#answered = { kind: 'answered', tokens: this.#used(value) }
       return { kind: 'value', value }
     } catch (error) {
       return { kind: 'thrown', error }
