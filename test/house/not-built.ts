@@ -19,7 +19,7 @@ export const notBuilt: { flags: readonly string[]; codes: readonly string[]; sub
 /** Rows that are built in part: what is missing. */
 export const builtInPart: Readonly<Record<string, string>> = {
   'Admin API': 'GET /events and /openapi.json are missing',
-  CLI: 'serve, sandbox, migrate, doctor and stats; the other commands are missing',
+  CLI: 'serve, sandbox, batch, migrate, doctor and stats; the other commands are missing',
 }
 
 const hardening = 'hardening: bounds on everything, encryption at rest, several processes'

@@ -10,6 +10,7 @@ const commands: ReadonlyMap<string, () => Promise<AddCommand>> = new Map([
   ['sandbox', async () => (await import('./sandbox.ts')).addSandboxCommand],
   ['migrate', async () => (await import('./migrate.ts')).addMigrateCommand],
   ['stats', async () => (await import('./stats.ts')).addStatsCommand],
+  ['batch', async () => (await import('./batch/batch.ts')).addBatchCommand],
   ['doctor', async () => (await import('./doctor.ts')).addDoctorCommand],
 ])
 

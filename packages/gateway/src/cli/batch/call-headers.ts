@@ -1,0 +1,79 @@
+import { isToken } from 'retrysafe/internal/protocol/headers'
+import { FlagError } from '../../config/flag.ts'
+
+/** A header of `--header`; its name in lower case. */
+export interface GivenHeader {
+  readonly name: string
+  readonly value: string
+}
+
+/** What a call goes with, beside what the sender says of its body and its key. */
+export interface CallCredentials {
+  readonly apiKey: string | undefined
+  readonly given: readonly GivenHeader[]
+}
+
+const maxHeaders = 64
+const maxValueLength = 8_192
+
+/** What we say ourselves, or what belongs to one connection. */
+const ours: ReadonlySet<string> = new Set([
+  ...['accept-encoding', 'connection', 'content-encoding', 'content-length', 'content-type', 'expect', 'host'],
+  ...['idempotency-key', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings'],
+  ...['proxy-authenticate', 'proxy-authorization', 'proxy-connection'],
+])
+
+/** `NAME: VALUE`. What it throws shows no value: it may be a credential. */
+export function readHeader(text: string): GivenHeader {
+  const at = text.indexOf(':')
+  const name = text.slice(0, Math.max(0, at)).trim().toLowerCase()
+  if (!isToken(name)) throw new FlagError("it takes 'NAME: VALUE'")
+  if (ours.has(name)) throw new FlagError(`${name} is set by retrysafe itself`)
+  return { name, value: headerValue(text.slice(at + 1), `the value of ${name}`) }
+}
+
+/** All of `--header`. */
+export function combineHeaders(headers: readonly GivenHeader[]): readonly GivenHeader[] {
+  if (headers.length > maxHeaders) throw new FlagError(`it takes at most ${maxHeaders} headers`)
+  const twice = headers.find(({ name }, at) => headers.findIndex(other => other.name === name) !== at)
+  if (twice !== undefined) throw new FlagError(`${twice.name} is given twice`)
+  return headers
+}
+
+/** The key that stands in a variable of the environment. */
+export function readApiKey(variable: string, environment: Readonly<Record<string, string | undefined>>): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,199}$/.test(variable)) {
+    throw new FlagError(
+      'it takes the name of a variable of the environment, such as OPENAI_API_KEY, not the key itself',
+    )
+  }
+  const key = environment[variable]?.trim()
+  if (key === undefined || key === '') {
+    throw new FlagError(`the variable ${variable} is ${key === undefined ? 'not set' : 'empty'}`)
+  }
+  return headerValue(key, `the variable ${variable}`)
+}
+
+/**
+ * The headers of calls to a path: the API key as its API wants it, and what `--header` says, which wins.
+ *
+ * @param target as it is sent, perhaps with a query
+ */
+export function callHeaders({ apiKey, given }: CallCredentials, target: string): Readonly<Record<string, string>> {
+  const headers = { ...(apiKey !== undefined && credentialHeaders(apiKey, target.replace(/\?.*/s, ''))) }
+  return { ...headers, ...Object.fromEntries(given.map(({ name, value }) => [name, value])) }
+}
+
+function credentialHeaders(apiKey: string, path: string): Record<string, string> {
+  if (/\/v1\/messages(\/|$)/.test(path)) return { 'x-api-key': apiKey, 'anthropic-version': '2023-06-01' }
+  if (/\/v\d[0-9a-z]*\/models\/[^/]+:[A-Za-z]+$/.test(path)) return { 'x-goog-api-key': apiKey }
+  return { authorization: `Bearer ${apiKey}` }
+}
+
+function headerValue(text: string, what: string): string {
+  const value = text.trim()
+  if (value === '') throw new FlagError(`${what} is empty`)
+  if (value.length > maxValueLength) throw new FlagError(`${what} has more than ${maxValueLength} characters`)
+  if (!/^[\t\x20-\x7e]+$/.test(value)) throw new FlagError(`${what} holds a character that no header can carry`)
+  return value
+}
