@@ -34,6 +34,8 @@ export const systemTools = [
   },
   // The load balancer of tests.
   { name: 'nginx', find: () => findNginx(), debian: 'nginx' },
+  // The terminal of tests.
+  { name: 'tmux', find: () => findTmux(), debian: 'tmux' },
 ]
 
 /** The rows of `table` that are neither found nor replaced by their variable. */
@@ -79,6 +81,13 @@ export function findRedis() {
 /** Debian's package puts it where only root's PATH looks. */
 export function findNginx() {
   return findOnPath('nginx', ['/usr/sbin', '/usr/local/sbin', ...homebrew.map(folder => join(folder, 'bin'))])
+}
+
+export function findTmux() {
+  return findOnPath(
+    'tmux',
+    homebrew.map(folder => join(folder, 'bin')),
+  )
 }
 
 /** The folders whose names are `prefix` and, perhaps after an @, a number; the highest first. */
