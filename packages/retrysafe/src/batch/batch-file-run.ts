@@ -14,6 +14,7 @@ import { LineFile } from './line-file.ts'
 import type { BatchEvent, BatchOptions, BatchResult } from './options.ts'
 import { answerLine, batchTag, outputId } from './output-line.ts'
 import { orderOutput } from './output-order.ts'
+import { printable } from './printable-text.ts'
 import { RefusedStart } from './refused-start.ts'
 import { runUniqueBatch } from './run-batch.ts'
 import { SpendingLimit } from './spending-limit.ts'
@@ -201,7 +202,7 @@ export class BatchFileRun {
 
   #warnOfFailure({ lineNumber, customId }: BatchLine, error: unknown): void {
     const why = describeThrown(error instanceof Error ? error.message : error)
-    this.#terms.options.onWarning?.(shown(`line ${lineNumber}, ${customId}: ${why}`))
+    this.#terms.options.onWarning?.(printable(`line ${lineNumber}, ${customId}: ${why}`))
     const status = this.#refusedStart.note(error)
     if (status === undefined) return
     const what = status === 404 ? 'the base URL and the paths of the lines' : 'the API key'
@@ -241,9 +242,4 @@ export class BatchFileRun {
   async *#places(): AsyncGenerator<number, void, undefined> {
     for await (const { place } of this.#placedLines()) yield place
   }
-}
-
-/** An id may hold anything, and this is for a terminal. */
-function shown(text: string): string {
-  return text.replace(/\p{C}/gu, '\ufffd')
 }

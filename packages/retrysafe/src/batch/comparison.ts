@@ -5,6 +5,7 @@ import { type CheckedInput, checkInput } from './input-check.ts'
 import { batchItemKey } from './item-key.ts'
 import { batchTag } from './output-line.ts'
 import { type ScannedOutput, scanOutput } from './output-scan.ts'
+import { printable } from './printable-text.ts'
 
 /** The input checked, and the output compared with it. */
 export interface Comparison {
@@ -48,7 +49,9 @@ export function warningsOf({ input, scanned }: Comparison, output: string): stri
   const { stale, repeated, unreadable } = scanned.dropped
   const lines = (count: number): string => (count === 1 ? '1 line' : `${count} lines`)
   return [
-    ...(unknown === undefined ? [] : [`${path}: members such as ${JSON.stringify(unknown)} mean nothing to a batch`]),
+    ...(unknown === undefined
+      ? []
+      : [`${path}: members such as ${printable(JSON.stringify(unknown))} mean nothing to a batch`]),
     ...(stale === 0
       ? []
       : [`${output}: ${lines(stale)} of items that the input has no more, or has otherwise, left out`]),

@@ -5,6 +5,7 @@ import type { BatchLine } from './batch-line.ts'
 import { HashList } from './hash-list.ts'
 import { readInputLine } from './input-line.ts'
 import { LineTooLong, readJsonlLines } from './jsonl-lines.ts'
+import { printable } from './printable-text.ts'
 
 /** Problems that are told one by one. */
 const maxProblems = 20
@@ -98,7 +99,7 @@ class Problems {
 
   add(lineNumber: number, message: string): void {
     this.count++
-    this.#found.push({ lineNumber, message })
+    this.#found.push({ lineNumber, message: printable(message) })
     // Those of repeated ids come later than others of greater line numbers.
     this.#found.sort((one, other) => one.lineNumber - other.lineNumber)
     this.#found.length = Math.min(this.#found.length, maxProblems)

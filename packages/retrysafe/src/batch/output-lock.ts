@@ -31,9 +31,6 @@ export interface OutputLock {
   release(): void
 }
 
-/** Locks of this process, which would otherwise take its own for one that it may have. */
-const held = new Set<string>()
-
 /**
  * Takes `OUT.lock`, or takes it over from a process that is gone; of any number who try at once one has it.
  *
@@ -43,19 +40,22 @@ export function takeOutputLock(output: string, machine: Machine = readMachine())
   const path = `${output}.lock`
   const owner: LockOwner = { processName: machine.processName, pid: process.pid, host: hostname() }
   const text = JSON.stringify(owner)
-  const other = held.has(path) ? owner : acquire(path, text, machine)
+  const other = acquire(path, text, machine)
   if (other !== undefined) throw refusal(path, output, other)
-  held.add(path)
   // Beats go to this file, whatever has come to lie at its path.
   const file = openSync(path, 'r+')
   const isOurs = (): boolean => readText(path) === text
   return {
     beat() {
-      writeSync(file, text, 0)
-      return isOurs()
+      try {
+        writeSync(file, text, 0)
+        return isOurs()
+      } catch {
+        // A disk that fails does not make it somebody else's.
+        return true
+      }
     },
     release() {
-      held.delete(path)
       closeSync(file)
       if (isOurs()) rmSync(path, { force: true })
     },
@@ -85,7 +85,7 @@ function acquire(path: string, text: string, machine: Machine): LockOwner | unde
     const owner = readOwner(found)
     if (owner === undefined) return unknownOwner
     if (!isGone(path, owner, machine)) return owner
-    const successor = `${path}.${hash('sha256', found, 'hex').slice(0, 16)}`
+    const successor = `${path}.${shortHash(found)}`
     const other = acquire(successor, text, machine)
     if (other !== undefined) return other
     if (readText(path) === found) {
@@ -100,7 +100,8 @@ const unknownOwner: LockOwner = { processName: '', pid: 0, host: '' }
 
 /** @returns false when something lies there */
 function createWhole(path: string, text: string): boolean {
-  const draft = `${path}.${process.pid}.draft`
+  // In containers that share a folder pids are equal; the text names the process.
+  const draft = `${path}.${shortHash(text)}.draft`
   try {
     writeFileSync(draft, text)
     try {
@@ -149,6 +150,10 @@ function isThere(pid: number): boolean {
   } catch (error) {
     return codeOf(error) !== 'ESRCH'
   }
+}
+
+function shortHash(text: string): string {
+  return hash('sha256', text, 'hex').slice(0, 16)
 }
 
 function readText(path: string): string | undefined {

@@ -1,4 +1,7 @@
+import { rm } from 'node:fs/promises'
 import type { Surroundings } from '../engine/clock.ts'
+import { safeIn } from '../engine/safe.ts'
+import { describeThrown } from '../engine/thrown.ts'
 import { type BatchFileOptions, checkFileOptions, surroundingsIn } from './batch-file-options.ts'
 import { BatchFileRun } from './batch-file-run.ts'
 import { type BatchFiles, findBatchFiles } from './batch-files.ts'
@@ -40,12 +43,14 @@ export async function runBatchFile(options: BatchFileOptions): Promise<BatchSumm
 }
 
 async function runLocked(options: BatchFileOptions, files: BatchFiles, lock: OutputLock): Promise<BatchSummary> {
-  const { money, onProgress, onWarning, registry } = options
+  const { money, onWarning, registry } = options
   const { clock, timers } = surroundingsIn(options)
   const { batchId, input, output, errors } = files
   const meter = new ProgressMeter({ batchId, input, output, errors }, clock, money && (answer => money.cost(answer)))
   meter.limit = options.concurrency ?? 16
-  onProgress?.(meter.snapshot())
+  tellProgress(options, meter)
+  // Of a run that died while it made one.
+  await rm(`${output}.draft`, { force: true })
   const onKept = meter.keep.bind(meter)
   const comparison = await compareFiles({ options, files, onKept, isRepairing: true })
   await removeErrorsFile(errors, batchTag(batchId))
@@ -62,7 +67,7 @@ async function runLocked(options: BatchFileOptions, files: BatchFiles, lock: Out
   } finally {
     beating.stop()
     meter.phase = 'ended'
-    onProgress?.(meter.snapshot())
+    tellProgress(options, meter)
     tellOthers(files.status, meter, onWarning)
   }
   return meter.snapshot()
@@ -83,12 +88,21 @@ function keepTelling({ options, files, lock, meter, run, timers }: Telling): { s
   let timer = timers.after(progressMs, tell)
   function tell(): void {
     timer = timers.after(progressMs, tell)
-    options.onProgress?.(meter.snapshot())
+    tellProgress(options, meter)
     if (++count % progressPerBeat !== 0) return
     if (lock.beat()) tellOthers(files.status, meter, undefined)
     else run.stop('error', `${files.output} is written by another process now: this one stood still for too long`)
   }
   return { stop: () => timer.cancel() }
+}
+
+/** What it throws is a mistake of the listener's, and no reason to leave items behind. */
+function tellProgress({ onProgress, safe }: BatchFileOptions, meter: ProgressMeter): void {
+  try {
+    onProgress?.(meter.snapshot())
+  } catch (error) {
+    safeIn(safe)?.warnOnce('batch onProgress', `onProgress failed: ${describeThrown(error)}`)
+  }
 }
 
 /** A disk that is full holds up no batch because of this; the next time it may work. */

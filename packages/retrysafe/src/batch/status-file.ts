@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { RetrysafeError } from '../engine/errors.ts'
 import { statusPathOf } from './batch-files.ts'
@@ -38,13 +38,21 @@ export function registerBatch(registry: string, { batchId, output }: BatchProgre
  * const { state, done, total } = await readBatchStatus('out.jsonl', [])
  */
 export async function readBatchStatus(ref: string, registries: readonly string[]): Promise<BatchStatus> {
-  const outputs = [resolve(ref), ...registries.map(registry => outputOf(registry, ref))]
+  const outputs = [realPathOf(ref), ...registries.map(registry => outputOf(registry, ref))]
   for (const output of outputs) {
     const status = output === undefined ? undefined : readJson(statusPathOf(output))
     if (output !== undefined && isStatus(status)) return { ...status, state: stateOf(status, output) }
   }
   const message = `there is no batch ${JSON.stringify(ref)}: it takes the path of an output, or the id of a batch that ran with this store`
   throw new RetrysafeError('CONFIG_INVALID', message)
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path)
+  }
 }
 
 function stateOf({ phase, stopped }: BatchProgress, output: string): BatchStatus['state'] {
