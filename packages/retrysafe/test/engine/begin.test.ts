@@ -237,3 +237,38 @@ describe('the canonical fingerprint', () => {
     expect(faulty.count('renew')).toBe(0)
   })
 })
+
+describe('another try in the same run', () => {
+  it('costs nothing under a lease that covers it, and a renewal past its deadline', async () => {
+    const attempt = await enterRun(a.engine)
+    await attempt.begin()
+    time.jump(27_999)
+    expect(await attempt.mayTryAgain()).toBe(true)
+    expect(faulty.count('renew')).toBe(0)
+    time.jump(1)
+    expect(await attempt.mayTryAgain()).toBe(true)
+    expect(faulty.count('renew')).toBe(1)
+  })
+
+  it('is not made by who stood still until somebody took over', async () => {
+    const attempt = await enterRun(a.engine)
+    await attempt.begin()
+    a.process.kill()
+    time.jump(32_000)
+    await enterRun(b.engine)
+    expect(await attempt.mayTryAgain()).toBe(false)
+    expect(attempt.isStopped).toBe(true)
+  })
+
+  it('nor where the store does not say so, nor in a process that is going away; the attempt is not ended by that', async () => {
+    const attempt = await enterRun(a.engine)
+    await attempt.begin()
+    time.jump(28_000)
+    faulty.next('renew', { kind: 'reject' })
+    await expect(attempt.mayTryAgain()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    expect(await attempt.mayTryAgain()).toBe(true)
+    await a.engine.giveUp()
+    expect(await attempt.mayTryAgain()).toBe(false)
+    expect((await store.get(k))?.state).toBe('running')
+  })
+})
