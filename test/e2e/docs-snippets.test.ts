@@ -14,6 +14,7 @@ const pages = [
   ['docs/functions.md', 0],
   ['docs/server.md', 0],
   ['docs/client.md', 6],
+  ['docs/batch.md', 2],
 ] as const
 /** Their servers are elsewhere. */
 const compiledOnly = ['docs/stores/lmdb.md', 'docs/stores/postgres.md', 'docs/stores/redis.md']
@@ -21,6 +22,7 @@ const granted = `import { createRetrysafe } from 'retrysafe'
 Object.assign(globalThis, {
   safe: createRetrysafe({ store: 'memory:' }),
   doc: { id: 'doc-1', owner: 'ann' },
+  reviews: [{ customId: 'review-1', text: 'Lovely!' }, { customId: 'review-2', text: 'The lid broke.' }],
   callModel: async () => ({ summary: 'short' }),
   streamModel: async function* () { yield 'once upon a time' },
   charge: async () => {},

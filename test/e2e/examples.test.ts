@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { symlinkSync } from 'node:fs'
+import { readFileSync, symlinkSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -16,6 +16,7 @@ import { createApp as createEdge } from '../../examples/hono-edge/app.ts'
 import { POST } from '../../examples/next-route-handler/route.ts'
 import { askTwice } from '../../examples/openai-sdk/one-run.ts'
 import { root } from '../house/source-files.ts'
+import { startBatch } from '../support/batch-runner.ts'
 import { eventually } from '../support/eventually.ts'
 import { makeStoreFolder, startGateway } from '../support/gateway.ts'
 import { meter } from '../support/meter.ts'
@@ -240,4 +241,18 @@ test('examples/nightly-batch: killed twice, it goes on, and each review is paid 
     'review-6': expect.stringMatching(/^Run \d: you said: Is this a complaint\? Late, but good\.$/),
   })
   expect(await allRuns()).toBe(6)
+})
+
+test('examples/nightly-batch, by the command: one answer a line of its file', async () => {
+  const output = join(makeStoreFolder(), 'judged.jsonl')
+  const input = join(root, 'examples/nightly-batch/requests.jsonl')
+  const { code } = await startBatch([input, '--out', output, '--base-url', `${gateway.url}/v1`, '--store', 'memory:'])
+    .ended
+  expect(code).toBe(0)
+  expect((await sandbox.meter.all()).runs).toBe(6)
+  const ids = readFileSync(output, 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line).custom_id)
+  expect(ids.sort()).toEqual(['review-1', 'review-2', 'review-3', 'review-4', 'review-5', 'review-6'])
 })
