@@ -44,7 +44,7 @@ export class BatchFileRun {
   readonly #errors: ErrorsFile
   readonly #refusedStart: RefusedStart
   readonly #spending: SpendingLimit | undefined
-  #isDiskFull = false
+  #hasWriteFailed = false
 
   constructor(terms: BatchFileRunTerms) {
     const { options, files, meter } = terms
@@ -183,7 +183,7 @@ export class BatchFileRun {
   async #settle(output: LineFile, result: Result): Promise<void> {
     const { meter } = this.#terms
     const { item, key } = result
-    if (this.#isDiskFull) return
+    if (this.#hasWriteFailed) return
     const id = outputId(this.#tag, key)
     switch (result.kind) {
       case 'done':
@@ -210,11 +210,13 @@ export class BatchFileRun {
   }
 
   #failWriting(error: unknown): void {
-    this.#isDiskFull = true
-    const why = describeThrown((error as NodeJS.ErrnoException).code ?? error)
+    this.#hasWriteFailed = true
+    const { code = '' } = error as NodeJS.ErrnoException
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
     const { output } = this.#terms.files
-    const advice = 'make room and run it again: what was answered is recorded, and is not paid for again'
-    this.stop('disk full', `${output} or its errors cannot be written (${why}): ${advice}`)
+    const advice = `${isFull ? 'make room' : 'see to it'} and run it again: what was answered is recorded, and is not paid for again`
+    const what = `${output} or its errors cannot be written (${code || describeThrown(error)})`
+    this.stop(isFull ? 'disk full' : 'error', `${what}: ${advice}`)
   }
 
   #end(error: unknown): void {

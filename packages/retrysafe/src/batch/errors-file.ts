@@ -22,7 +22,7 @@ export class ErrorsFile {
 
   async append(id: string, customId: string, error: unknown): Promise<void> {
     try {
-      this.#file ??= await LineFile.open(this.#path, 0, this.#clock, this.#onFailure)
+      this.#file ??= await LineFile.create(this.#path, this.#clock, this.#onFailure)
     } catch (failure) {
       return this.#onFailure(failure)
     }

@@ -31,6 +31,11 @@ export class LineFile {
     this.#syncedMs = clock.monotonicMs()
   }
 
+  /** A file that is not there. @param onFailure hears of the first write that fails */
+  static async create(path: string, clock: Clock, onFailure: (error: unknown) => void): Promise<LineFile> {
+    return new LineFile(await open(path, 'wx'), 0, clock, onFailure)
+  }
+
   /**
    * @param lengthBytes what of the file stays; the rest is cut off
    * @param onFailure hears of the first write that fails

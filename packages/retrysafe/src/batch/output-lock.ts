@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
+import { pause, type Timers } from '../engine/clock.ts'
 import { RetrysafeError } from '../engine/errors.ts'
 import { type Machine, placeOf, readMachine } from '../engine/machine.ts'
 
@@ -31,21 +32,58 @@ export interface OutputLock {
   release(): void
 }
 
+/** Of a lock whose owner cannot be seen: it may live, or may be silent for good. */
+const lookAgainMs = 500
+
 /**
- * Takes `OUT.lock`, or takes it over from a process that is gone; of any number who try at once one has it.
+ * Takes `OUT.lock`, or takes it over from a process that is gone; of any number who try at once one has it. An owner
+ * that cannot be seen from here, such as one in a container that was replaced by this one, is watched: it is refused
+ * for as soon as it beats, and taken over from when it has been silent for a minute.
  *
+ * @param onWait hears of the wait
  * @throws {RetrysafeError} `CONFIG_INVALID`: somebody has it
  */
-export function takeOutputLock(output: string, machine: Machine = readMachine()): OutputLock {
+export async function awaitOutputLock(
+  output: string,
+  timers: Timers,
+  onWait: (message: string) => void,
+  machine: Machine = readMachine(),
+): Promise<OutputLock> {
   const path = `${output}.lock`
-  const owner: LockOwner = { processName: machine.processName, pid: process.pid, host: hostname() }
-  const text = JSON.stringify(owner)
-  const other = acquire(path, text, machine)
-  if (other !== undefined) throw refusal(path, output, other)
+  let watched: number | undefined
+  for (;;) {
+    const beatMs = modifiedMs(path)
+    const taken = takeOutputLock(output, machine)
+    if (taken.kind === 'taken') return taken.lock
+    const { owner } = taken
+    const isUnseen = owner !== unknownOwner && placeOf(owner.processName) !== placeOf(machine.processName)
+    if (!isUnseen || (watched !== undefined && beatMs !== watched)) throw refusal(path, output, owner)
+    if (watched === undefined) {
+      onWait(
+        `the process ${owner.pid} on ${owner.host} has ${output}, and cannot be seen from here: waiting a minute for a sign of it`,
+      )
+    }
+    watched = beatMs
+    await pause(timers, lookAgainMs)
+  }
+}
+
+/** What came of trying for an output. */
+export type TakenLock =
+  | { readonly kind: 'taken'; readonly lock: OutputLock }
+  | { readonly kind: 'held'; readonly owner: LockOwner }
+
+/** The same, without a wait. */
+export function takeOutputLock(output: string, machine: Machine = readMachine()): TakenLock {
+  const path = `${output}.lock`
+  const own: LockOwner = { processName: machine.processName, pid: process.pid, host: hostname() }
+  const text = JSON.stringify(own)
+  const owner = acquire(path, text, machine)
+  if (owner !== undefined) return { kind: 'held', owner }
   // Beats go to this file, whatever has come to lie at its path.
   const file = openSync(path, 'r+')
   const isOurs = (): boolean => readText(path) === text
-  return {
+  const lock: OutputLock = {
     beat() {
       try {
         writeSync(file, text, 0)
@@ -60,6 +98,7 @@ export function takeOutputLock(output: string, machine: Machine = readMachine())
       if (isOurs()) rmSync(path, { force: true })
     },
   }
+  return { kind: 'taken', lock }
 }
 
 /** Who holds the output, if anybody lives that does. */
@@ -142,6 +181,10 @@ function silenceMs(path: string): number {
   } finally {
     rmSync(probe, { force: true })
   }
+}
+
+function modifiedMs(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs
 }
 
 function isThere(pid: number): boolean {

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises'
-import type { Surroundings } from '../engine/clock.ts'
 import { safeIn } from '../engine/safe.ts'
 import { describeThrown } from '../engine/thrown.ts'
 import { type BatchFileOptions, checkFileOptions, surroundingsIn } from './batch-file-options.ts'
@@ -9,7 +8,7 @@ import { type BatchProgress, ProgressMeter } from './batch-progress.ts'
 import { compareFiles, warningsOf } from './comparison.ts'
 import { removeErrorsFile } from './errors-file.ts'
 import { batchTag } from './output-line.ts'
-import { type OutputLock, takeOutputLock } from './output-lock.ts'
+import { awaitOutputLock, type OutputLock } from './output-lock.ts'
 import { registerBatch, writeStatus } from './status-file.ts'
 
 /** How often it is said how far a batch is; others read it, and see that we live, at every fourth time. */
@@ -34,7 +33,8 @@ export type BatchSummary = BatchProgress
 export async function runBatchFile(options: BatchFileOptions): Promise<BatchSummary> {
   checkFileOptions(options)
   const files = await findBatchFiles(options)
-  const lock = takeOutputLock(files.output)
+  const { timers } = surroundingsIn(options)
+  const lock = await awaitOutputLock(files.output, timers, message => options.onWarning?.(message))
   try {
     return await runLocked(options, files, lock)
   } finally {
@@ -43,57 +43,68 @@ export async function runBatchFile(options: BatchFileOptions): Promise<BatchSumm
 }
 
 async function runLocked(options: BatchFileOptions, files: BatchFiles, lock: OutputLock): Promise<BatchSummary> {
-  const { money, onWarning, registry } = options
-  const { clock, timers } = surroundingsIn(options)
+  const { money, onWarning } = options
   const { batchId, input, output, errors } = files
+  const { clock } = surroundingsIn(options)
   const meter = new ProgressMeter({ batchId, input, output, errors }, clock, money && (answer => money.cost(answer)))
   meter.limit = options.concurrency ?? 16
   tellProgress(options, meter)
-  // Of a run that died while it made one.
-  await rm(`${output}.draft`, { force: true })
-  const onKept = meter.keep.bind(meter)
-  const comparison = await compareFiles({ options, files, onKept, isRepairing: true })
-  await removeErrorsFile(errors, batchTag(batchId))
-  for (const warning of warningsOf(comparison, output)) onWarning?.(warning)
-  meter.total = comparison.input.total
-  meter.begin()
-  const run = new BatchFileRun({ ...comparison, options, files, meter })
-  // Whoever asks for it by its id from here on finds it.
-  writeStatus(files.status, meter.snapshot())
-  if (registry !== undefined) registerBatch(registry, meter.snapshot())
-  const beating = keepTelling({ options, files, lock, meter, run, timers })
+  const beating = keepBeating({ options, files, lock, meter })
   try {
-    await run.settleAll()
+    // Of a run that died while it made one.
+    await rm(`${output}.draft`, { force: true })
+    const onKept = meter.keep.bind(meter)
+    const comparison = await compareFiles({ options, files, onKept, isRepairing: true })
+    await removeErrorsFile(errors, batchTag(batchId))
+    for (const warning of warningsOf(comparison, output)) onWarning?.(warning)
+    meter.total = comparison.input.total
+    meter.begin()
+    // Whoever asks for it by its id from here on finds it.
+    tellOthers(options, files, meter)
+    await settle(new BatchFileRun({ ...comparison, options, files, meter }), beating.lost)
   } finally {
     beating.stop()
-    meter.phase = 'ended'
+    meter.phase = meter.phase === 'reading' ? 'reading' : 'ended'
     tellProgress(options, meter)
-    tellOthers(files.status, meter, onWarning)
+    if (meter.phase === 'ended') tellOthers(options, files, meter)
   }
   return meter.snapshot()
 }
 
-interface Telling {
+async function settle(run: BatchFileRun, lost: AbortSignal): Promise<void> {
+  const stop = (): void => run.stop('error', 'the output is written by another process now: this one stood still')
+  lost.addEventListener('abort', stop)
+  if (lost.aborted) stop()
+  await run.settleAll()
+}
+
+interface Beating {
+  /** Fires when the output is not ours any more. */
+  readonly lost: AbortSignal
+  stop(): void
+}
+
+interface BeatingTerms {
   readonly options: BatchFileOptions
   readonly files: BatchFiles
   readonly lock: OutputLock
   readonly meter: ProgressMeter
-  readonly run: BatchFileRun
-  readonly timers: Surroundings['timers']
 }
 
-/** Says how far it is until it is stopped, and sees that the output is still ours. */
-function keepTelling({ options, files, lock, meter, run, timers }: Telling): { stop(): void } {
+/** Says how far it is, and to others that we live, from the first look at a file to the last. */
+function keepBeating({ options, files, lock, meter }: BeatingTerms): Beating {
+  const { timers } = surroundingsIn(options)
+  const lost = new AbortController()
   let count = 0
-  let timer = timers.after(progressMs, tell)
-  function tell(): void {
-    timer = timers.after(progressMs, tell)
+  let timer = timers.after(progressMs, beat)
+  function beat(): void {
+    timer = timers.after(progressMs, beat)
     tellProgress(options, meter)
     if (++count % progressPerBeat !== 0) return
-    if (lock.beat()) tellOthers(files.status, meter, undefined)
-    else run.stop('error', `${files.output} is written by another process now: this one stood still for too long`)
+    if (!lock.beat()) lost.abort()
+    else if (meter.phase !== 'reading') tellOthers(options, files, meter)
   }
-  return { stop: () => timer.cancel() }
+  return { lost: lost.signal, stop: () => timer.cancel() }
 }
 
 /** What it throws is a mistake of the listener's, and no reason to leave items behind. */
@@ -105,11 +116,13 @@ function tellProgress({ onProgress, safe }: BatchFileOptions, meter: ProgressMet
   }
 }
 
-/** A disk that is full holds up no batch because of this; the next time it may work. */
-function tellOthers(path: string, meter: ProgressMeter, onWarning: BatchFileOptions['onWarning']): void {
+/** That nobody may read how far it is holds up no batch. */
+function tellOthers({ registry, safe }: BatchFileOptions, { status }: BatchFiles, meter: ProgressMeter): void {
+  const progress = meter.snapshot()
   try {
-    writeStatus(path, meter.snapshot())
+    writeStatus(status, progress)
+    if (registry !== undefined && meter.settledCount === 0) registerBatch(registry, progress)
   } catch (error) {
-    onWarning?.(`${path} cannot be written: ${(error as NodeJS.ErrnoException).code}`)
+    safeIn(safe)?.warnOnce('batch status', `the status of the batch cannot be written: ${describeThrown(error)}`)
   }
 }

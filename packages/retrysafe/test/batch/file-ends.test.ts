@@ -1,4 +1,13 @@
-import { appendFileSync, linkSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
@@ -131,6 +140,36 @@ test('an input that changes while the batch runs ends it', async () => {
   })
   expect(summary.stopped).toBe('error')
   expect(stage.warnings.at(-1)).toBe(`${stage.input} has changed while the batch ran: let it be, and run it again`)
+})
+
+test('a run whose output was taken over stops', async () => {
+  const stage = new FileStage()
+  stage.writeItems(...ids(2_000))
+  const lock = `${stage.output}.lock`
+  const other = '{"processName":"other-boot.1/2/3/5","pid":5,"host":"far"}'
+  const summary = await stage.run({ concurrency: 1 }, async line => {
+    if (line.customId === 'id-3') {
+      writeFileSync(`${lock}.new`, other)
+      renameSync(`${lock}.new`, lock)
+    }
+    await new Promise(resolve => setTimeout(resolve, 2))
+    return answerOf(line)
+  })
+  expect(summary.stopped).toBe('error')
+  expect(stage.warnings).toEqual(['the output is written by another process now: this one stood still'])
+  expect(readFileSync(lock, 'utf8')).toBe(other)
+})
+
+test('a file of errors that came to be there meanwhile is left as it is', async () => {
+  const stage = new FileStage()
+  stage.writeItems('a', 'b')
+  const summary = await stage.run({ concurrency: 1 }, () => {
+    writeFileSync(stage.errors, 'of another batch')
+    throw new TypeError('no')
+  })
+  expect(summary.stopped).toBe('error')
+  expect(stage.warnings.join()).toContain('or its errors cannot be written (EEXIST)')
+  expect(readFileSync(stage.errors, 'utf8')).toBe('of another batch')
 })
 
 test('two names of one file, folders and places that are not there are refused before anything is sent', async () => {

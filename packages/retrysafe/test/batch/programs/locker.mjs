@@ -8,11 +8,8 @@ process.on('message', ({ take, release }) => {
     lock = undefined
     return process.send({ released: true })
   }
-  try {
-    lock = takeOutputLock(take)
-    process.send({ won: true })
-  } catch (error) {
-    process.send({ won: false, code: error.code, message: error.message })
-  }
+  const taken = takeOutputLock(take)
+  if (taken.kind === 'taken') lock = taken.lock
+  process.send({ won: taken.kind === 'taken' })
 })
 process.send({ ready: true })
