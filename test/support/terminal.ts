@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,19 +9,19 @@ import { findTool } from './system-tool.ts'
 
 const run = promisify(execFile)
 const readyWithinMs = 10_000
+/** tmux does not always know how a program ended, and writes into the screen when it has. */
+const script = 'trap : INT; "$@"; echo $? > "$0"; exec tail -f /dev/null'
 
 /** A real terminal (tmux, on a server of its own) in which one program runs. */
 export interface Terminal {
   /** What its screen shows now, without the empty lines at its end. */
   screen(): Promise<string>
-  /** The same with the lines that have gone out at its top. */
-  scrolled(): Promise<string>
   /** As when somebody drags its edge. */
   resize(columns: number, rows: number): Promise<void>
   /** Presses a key, by tmux's name for it: `C-c`. */
   press(key: string): Promise<void>
   /** The program's exit code; `undefined` while it runs. */
-  exitCode(): Promise<number | undefined>
+  exitCode(): number | undefined
   stop(): Promise<void>
 }
 
@@ -29,7 +29,6 @@ export interface TerminalOptions {
   readonly columns: number
   readonly rows: number
   readonly folder: string
-  readonly environment?: Readonly<Record<string, string>>
 }
 
 const servers = new Set<ChildProcess>()
@@ -45,9 +44,9 @@ process.on('exit', () => {
 export async function startTerminal(command: readonly string[], options: TerminalOptions): Promise<Terminal> {
   const tmux = await findTool('tmux')
   const home = mkdtempSync(join(tmpdir(), 'retrysafe-tmux-'))
-  const socket = join(home, 'socket')
+  const [socket, exitFile] = [join(home, 'socket'), join(home, 'exit')]
   const { TMUX: _, ...inherited } = process.env
-  const environment = { ...inherited, LC_ALL: 'C.UTF-8', ...options.environment }
+  const environment = { ...inherited, LC_ALL: 'C.UTF-8' }
   // In the foreground: it ends with this process.
   const server = spawn(tmux, ['-D', '-u', '-S', socket, '-f', '/dev/null'], { env: environment, stdio: 'ignore' })
   servers.add(server)
@@ -69,26 +68,20 @@ export async function startTerminal(command: readonly string[], options: Termina
       await pause(10)
     }
     const size = ['-x', String(options.columns), '-y', String(options.rows)]
-    // Its program is to leave its screen behind.
-    const rules = ['set-option', '-g', 'remain-on-exit', 'on', ';', 'set-option', '-g', 'status', 'off', ';']
-    await ask(...rules, 'new-session', '-d', ...size, '-c', options.folder, '--', ...command)
+    const rules = ['set-option', '-g', 'status', 'off', ';']
+    const shell = ['sh', '-c', script, exitFile, ...command]
+    await ask(...rules, 'new-session', '-d', ...size, '-c', options.folder, '--', ...shell)
   } catch (error) {
     await stop()
     throw error
   }
-  const capture = async (...args: string[]): Promise<string> => {
-    const text = await ask('capture-pane', '-p', ...args)
-    // With `remain-on-exit` tmux writes a last line of its own.
-    return text.replace(/\n*(Pane is dead .*)?\n*$/, '')
-  }
   return {
-    screen: () => capture(),
-    scrolled: () => capture('-S', '-'),
+    screen: async () => (await ask('capture-pane', '-p')).replace(/\n+$/, ''),
     resize: async (columns, rows) => void (await ask('resize-window', '-x', String(columns), '-y', String(rows))),
     press: async key => void (await ask('send-keys', key)),
-    async exitCode() {
-      const [isDead, code] = (await ask('display-message', '-p', '#{pane_dead} #{pane_dead_status}')).trim().split(' ')
-      return isDead === '1' ? Number(code) : undefined
+    exitCode() {
+      const code = existsSync(exitFile) ? readFileSync(exitFile, 'utf8').trim() : ''
+      return code === '' ? undefined : Number(code)
     },
     stop,
   }

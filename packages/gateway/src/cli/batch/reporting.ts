@@ -1,5 +1,5 @@
 import { shownPath, titleOf } from './batch-title.ts'
-import { counted } from './figure-text.ts'
+import { counted, countText } from './figure-text.ts'
 import { progressLine, quarterOf } from './progress-line.ts'
 import { boundedWarnings, everyMs, type Reporter } from './reporter.ts'
 import { summaryText } from './summary-text.ts'
@@ -45,14 +45,16 @@ function plainReporter(): Reporter {
   let hasBegun = false
   return {
     progress(progress) {
-      if (progress.phase === 'reading' || progress.phase === 'ended') return
+      // What is there is known once it has been read; a short batch may be over by then.
+      if (progress.phase === 'reading') return
       if (!hasBegun) {
         hasBegun = true
         due()
-        say(`batch ${titleOf(progress)}: ${counted(progress.total, 'item')}, ${progress.kept} of them done before`)
+        say(`batch ${titleOf(progress)}: ${counted(progress.total, 'item')}, ${countText(progress.kept)} of them done before`)
         quarter = quarterOf(progress)
         return
       }
+      if (progress.phase === 'ended') return
       const isQuarter = quarterOf(progress) > quarter
       if (!isQuarter && !due()) return
       quarter = quarterOf(progress)
