@@ -50,7 +50,9 @@ function plainReporter(): Reporter {
       if (!hasBegun) {
         hasBegun = true
         due()
-        say(`batch ${titleOf(progress)}: ${counted(progress.total, 'item')}, ${countText(progress.kept)} of them done before`)
+        say(
+          `batch ${titleOf(progress)}: ${counted(progress.total, 'item')}, ${countText(progress.kept)} of them done before`,
+        )
         quarter = quarterOf(progress)
         return
       }
