@@ -15,7 +15,7 @@ import type { BatchItem } from './batch-item.ts'
 import { ItemTries, type TriesEnd, TriesEnded, type TryPort } from './item-tries.ts'
 
 /** Whose the records of all batches are. */
-export const batchOperation = 'batch'
+const batchOperation = 'batch'
 
 /** How long another runner that has an item is waited for before it is asked about again. */
 const waitMs = 600_000

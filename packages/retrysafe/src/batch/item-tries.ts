@@ -168,6 +168,7 @@ export class ItemTries<Item, Value> {
         return undefined
       case 'throttled':
       case 'unreachable':
+      case 'deserted':
         if (++this.#blameless > mostBlameless) return undefined
         // What the other side asks for everybody waits for, at the gate.
         if (verdict.kind === 'throttled' && verdict.retryAfterMs) return 0
@@ -205,6 +206,7 @@ function outcomeOf(verdict: TryVerdict, error: unknown): GateOutcome {
     case 'unreachable':
       return { kind: 'unreachable', trouble }
     case 'ambiguous':
+    case 'deserted':
       return { kind: 'failed', trouble }
     case 'failing':
       return verdict.isAlive ? { kind: 'answered' } : { kind: 'failed', trouble }
@@ -222,6 +224,7 @@ function endOf(verdict: TryVerdict, isSafe: boolean): AttemptEnd {
     case 'unreachable':
       return 'free'
     case 'throttled':
+    case 'deserted':
     case 'failing':
       return 'failed'
     case 'ambiguous':

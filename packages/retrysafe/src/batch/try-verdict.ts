@@ -14,6 +14,8 @@ export type TryVerdict =
   | { readonly kind: 'throttled'; readonly retryAfterMs: number | undefined }
   /** Nobody was there to take it: it was not sent. */
   | { readonly kind: 'unreachable' }
+  /** A gateway of ours is there, and nobody behind it. */
+  | { readonly kind: 'deserted' }
   /** Another whole answer, that may be a better one soon. */
   | { readonly kind: 'failing'; readonly retryAfterMs: number | undefined; readonly isAlive: boolean }
   /** It was sent and nobody answered: it may have run. */
@@ -45,6 +47,7 @@ const longestChain = 8
 export function judgeThrown(error: unknown, surroundings: Surroundings): TryVerdict {
   if (memberOf(error, 'notSent') === true) return { kind: 'unreachable' }
   const answer = answerIn(error)
+  if (answer?.status === 502 && isDeserted(error)) return { kind: 'deserted' }
   if (answer !== undefined) return judgeAnswer(answer, isRefusedInside(error, answer.status), surroundings)
   if (!isNetworkError(error)) return { kind: 'fault' }
   switch (readNetworkFailure(error)) {
@@ -79,6 +82,19 @@ function isRefusal(status: number): boolean {
 /** A success that says in its body that it is none. */
 function isRefusedInside(error: unknown, status: number): boolean {
   return status >= 200 && status < 300 && memberOf(error, 'name') === 'BatchRefusal'
+}
+
+/**
+ * The problem of a gateway that reached nobody, or was cut off; how often it may be cut off by one item, it counts itself.
+ * As SDKs give a body that came with an error: parsed in part or whole, or as text.
+ */
+function isDeserted(error: unknown): boolean {
+  const inner = memberOf(error, 'error')
+  const codes = [memberOf(error, 'code'), memberOf(inner, 'code'), memberOf(memberOf(inner, 'error'), 'code')]
+  if (codes.includes('UPSTREAM_UNREACHABLE')) return true
+  return [memberOf(error, 'body'), memberOf(error, 'responseBody')].some(
+    body => typeof body === 'string' && body.startsWith('{"type":"urn:retrysafe:problem:upstream-unreachable"'),
+  )
 }
 
 function answerIn(error: unknown): ThrownAnswer | undefined {

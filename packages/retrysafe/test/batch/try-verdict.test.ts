@@ -1,9 +1,10 @@
-import { APIConnectionError, APIConnectionTimeoutError, RateLimitError } from 'openai'
+import { APIConnectionError, APIConnectionTimeoutError, APIError, RateLimitError } from 'openai'
 import { describe, expect, test } from 'vitest'
 import { BatchRefusal } from '../../src/batch/batch-line.ts'
 import { judgeThrown, type TryVerdict } from '../../src/batch/try-verdict.ts'
 import { processSurroundings } from '../../src/engine/surroundings.ts'
 import { RetrysafeError } from '../../src/index.ts'
+import { problemAnswer } from '../../src/protocol/problem.ts'
 import { AnswerError, networkError } from './batch-stage.ts'
 
 const verdictOf = (error: unknown): TryVerdict => judgeThrown(error, processSurroundings)
@@ -53,6 +54,25 @@ describe('an answer', () => {
     // It says itself, within a success, that it failed.
     const inside = { kind: 'failing', retryAfterMs: undefined, isAlive: true }
     expect(verdictOf(new BatchRefusal({ status: 200, ...refusal }))).toEqual(inside)
+  })
+
+  test('of a gateway that found nobody behind it is no fault of the item', () => {
+    const { headers, body } = problemAnswer({ code: 'UPSTREAM_UNREACHABLE', detail: 'No connection.' })
+    const given = new Headers(
+      headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1] ?? '']] : [])) as [string, string][],
+    )
+    const byRefusal = new BatchRefusal({ status: 502, headers: {}, requestId: undefined, body })
+    const byOpenai = APIError.generate(502, JSON.parse(body), undefined, given)
+    const byVercel = Object.assign(new Error('bad'), { statusCode: 502, responseBody: body })
+    for (const error of [byRefusal, byOpenai, byVercel]) expect(verdictOf(error)).toEqual({ kind: 'deserted' })
+    const silent = problemAnswer({ code: 'UPSTREAM_TIMEOUT', detail: 'Silent.' })
+    const late = new BatchRefusal({
+      status: 504,
+      headers: { 'x-should-retry': 'true' },
+      requestId: undefined,
+      body: silent.body,
+    })
+    expect(verdictOf(late)).toEqual({ kind: 'failing', retryAfterMs: undefined, isAlive: false })
   })
 
   test('of a call of ours within send says what it would over the wire', () => {
