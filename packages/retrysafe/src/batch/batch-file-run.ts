@@ -1,19 +1,17 @@
-import { hash } from 'node:crypto'
 import { RetrysafeError } from '../engine/errors.ts'
 import { describeThrown } from '../engine/thrown.ts'
 import { type BatchFileOptions, surroundingsIn } from './batch-file-options.ts'
 import type { BatchFiles } from './batch-files.ts'
 import { type BatchAnswer, type BatchLine, BatchRefusal } from './batch-line.ts'
 import type { BatchStop, ProgressMeter } from './batch-progress.ts'
-import { type Comparison, keyOf } from './comparison.ts'
+import type { Comparison } from './comparison.ts'
 import { ErrorsFile } from './errors-file.ts'
-import { Bits } from './hash-list.ts'
-import { ownLine, readInputLine } from './input-line.ts'
-import { readJsonlLines } from './jsonl-lines.ts'
+import { ownLine } from './input-line.ts'
 import { LineFile } from './line-file.ts'
 import type { BatchEvent, BatchOptions, BatchResult } from './options.ts'
 import { answerLine, batchTag, outputId } from './output-line.ts'
 import { orderOutput } from './output-order.ts'
+import { InputChanged, readPlacedLines } from './placed-lines.ts'
 import { printable } from './printable-text.ts'
 import { RefusedStart } from './refused-start.ts'
 import { runUniqueBatch } from './run-batch.ts'
@@ -26,15 +24,6 @@ export interface BatchFileRunTerms extends Comparison {
 }
 
 type Result = BatchResult<BatchLine, BatchAnswer>
-
-/** A line of the input, and the place of its key among those that were checked. */
-interface PlacedLine {
-  readonly line: BatchLine
-  readonly place: number
-}
-
-/** The input is another than the one that was checked. */
-class InputChanged extends Error {}
 
 /** From the input to the output: what is not there yet is sent, and appended as it comes. */
 export class BatchFileRun {
@@ -143,10 +132,10 @@ export class BatchFileRun {
 
   /** The lines that the output does not have, for as long as more may begin. */
   async *#wantedLines(): AsyncGenerator<BatchLine, void, undefined> {
-    const { scanned, options } = this.#terms
+    const { scanned, options, files, input } = this.#terms
     const { limit = Number.POSITIVE_INFINITY, money } = options
     let begun = 0
-    for await (const { line, place } of this.#placedLines()) {
+    for await (const { line, place } of readPlacedLines(files, input)) {
       if (this.#stop.signal.aborted) return
       if (scanned.kept.has(place)) continue
       if (begun === limit) return this.#halt('limit')
@@ -163,21 +152,6 @@ export class BatchFileRun {
   /** The end of what is to begin; what has begun is tried as ever. */
   #halt(reason: 'limit' | 'max cost'): void {
     this.#terms.meter.stopped ??= reason
-  }
-
-  async *#placedLines(): AsyncGenerator<PlacedLine, void, undefined> {
-    const { input, files } = this.#terms
-    const seen = new Bits(input.total)
-    let count = 0
-    for await (const jsonl of readJsonlLines(files.input)) {
-      const read = readInputLine(jsonl)
-      if (read.kind === 'bad') throw new InputChanged()
-      const place = input.keys.placeOf(hash('sha256', keyOf(files.batchId, read.line), 'hex'))
-      if (place === undefined || seen.set(place)) throw new InputChanged()
-      count++
-      yield { line: read.line, place }
-    }
-    if (count < input.total) throw new InputChanged()
   }
 
   async #settle(output: LineFile, result: Result): Promise<void> {
@@ -220,14 +194,11 @@ export class BatchFileRun {
   }
 
   #end(error: unknown): void {
-    const { meter, files } = this.#terms
-    if (error instanceof InputChanged) {
-      return this.stop('error', `${files.input} has changed while the batch ran: let it be, and run it again`)
-    }
+    if (error instanceof InputChanged) return this.stop('error', error.message)
     if (error instanceof RetrysafeError && error.code === 'UPSTREAM_UNREACHABLE') {
       return this.stop('stalled', error.message)
     }
-    meter.stopped ??= 'error'
+    this.#terms.meter.stopped ??= 'error'
     throw error
   }
 
@@ -242,6 +213,7 @@ export class BatchFileRun {
   }
 
   async *#places(): AsyncGenerator<number, void, undefined> {
-    for await (const { place } of this.#placedLines()) yield place
+    const { files, input } = this.#terms
+    for await (const { place } of readPlacedLines(files, input)) yield place
   }
 }

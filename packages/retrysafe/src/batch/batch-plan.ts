@@ -1,13 +1,11 @@
-import { hash } from 'node:crypto'
 import { JsonReader } from '../providers/json-reader.ts'
 import { members, plain } from '../providers/json-shape.ts'
 import { countAt } from '../providers/usage.ts'
 import { type BatchFileOptions, checkFileOptions } from './batch-file-options.ts'
 import { findBatchFiles } from './batch-files.ts'
 import type { BatchLine } from './batch-line.ts'
-import { compareFiles, keyOf } from './comparison.ts'
-import { readInputLine } from './input-line.ts'
-import { readJsonlLines } from './jsonl-lines.ts'
+import { compareFiles } from './comparison.ts'
+import { readPlacedLines } from './placed-lines.ts'
 
 /** What would be sent to one model. */
 export interface BatchPlanModel {
@@ -60,14 +58,11 @@ export async function planBatchFile(options: BatchFileOptions): Promise<BatchPla
   const { input, scanned } = await compareFiles({ options, files, onKept: () => {}, isRepairing: false })
   const drafts = new Map<string | undefined, Draft>()
   let toSend = 0
-  for await (const jsonl of readJsonlLines(files.input)) {
-    const read = readInputLine(jsonl)
-    if (read.kind === 'bad') continue
-    const place = input.keys.placeOf(hash('sha256', keyOf(files.batchId, read.line), 'hex'))
-    if (place === undefined || scanned.kept.has(place)) continue
+  for await (const { line, place } of readPlacedLines(files, input)) {
+    if (scanned.kept.has(place)) continue
     if (toSend === (options.limit ?? Number.POSITIVE_INFINITY)) break
     toSend++
-    add(drafts, read.line, options.money?.estimate(read.line))
+    add(drafts, line, options.money?.estimate(line))
   }
   const models = [...drafts.values()]
   const usd = models.reduce<number | undefined>((sum, model) => plus(sum, model.usd), 0)
