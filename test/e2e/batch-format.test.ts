@@ -80,3 +80,30 @@ test('a call without an answer stands there with an error, and without a respons
     error: { code: expect.stringMatching(/^\w+$/), message: expect.stringMatching(/\w/) },
   })
 })
+
+test('custom ids of every kind come back as they were, out of lines that end as on Windows', async () => {
+  const ids = [
+    'é'.repeat(512),
+    '"\\'.repeat(256),
+    'a\tb\n\u0000',
+    '🙂'.repeat(256),
+    '__proto__',
+    ' x ',
+    'a#b',
+    '\u2028',
+    'a:b/c%',
+  ]
+  const upstream = await openUpstream()
+  upstream.answerWith(socket => socket.write(answerOf('{"choices":[{"index":0,"message":{},"finish_reason":"stop"}]}')))
+  const call = { method: 'POST', url: '/v1/chat/completions', body: { model: 'm', messages: [] } }
+  const lines = ids.map(custom_id => JSON.stringify({ custom_id, ...call }))
+  const { code, output = '' } = await runFile(upstream, `\ufeff${lines.join('\r\n')}\r\n\r\n`)
+  const told = output
+    .split('\n')
+    .slice(0, -1)
+    .map(text => JSON.parse(text).custom_id)
+  expect([code, told.sort()]).toEqual([0, [...ids].sort()])
+  const keys = upstream.requests.map(request => /^idempotency-key: (.*)\r$/im.exec(request)?.[1] ?? '')
+  expect(new Set(keys).size).toBe(9)
+  expect(keys.filter(key => !/^[\x21-\x7e]{1,255}$/.test(key))).toEqual([])
+})
