@@ -7,6 +7,9 @@ import { HashTable } from './hash-table.ts'
 import { batchItemKey } from './item-key.ts'
 import type { BatchRules } from './options.ts'
 
+/** Of a custom id, in a message. */
+const mostShown = 200
+
 /** One item, and all that is known of it before it is sent. */
 export interface BatchItem<Item> {
   readonly index: number
@@ -63,7 +66,8 @@ export class ItemReader<Item> {
       throw refusal('KEY_INVALID', index, 'its custom id is no text, or empty, or no well-formed Unicode')
     const first = this.#customIds?.put(hash('sha256', given, 'buffer'), index)
     if (first === undefined) return given
-    throw refusal('KEY_INVALID', index, `its custom id ${JSON.stringify(given)} is that of item ${first}, too`)
+    const shown = JSON.stringify(given.slice(0, mostShown))
+    throw refusal('KEY_INVALID', index, `its custom id ${shown} is that of item ${first}, too`)
   }
 
   #readFingerprint(item: Item, index: number): Buffer {

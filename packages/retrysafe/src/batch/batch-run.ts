@@ -123,7 +123,7 @@ export class BatchRun<Item, Value> {
 
   async #ask(iterator: AnyIterator<Item>): Promise<IteratorResult<Item, unknown>> {
     const next = iterator.next()
-    if (!(next instanceof Promise)) return next
+    if (!('then' in next)) return next
     this.#asking = true
     try {
       return await next

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import type { BatchOptions } from '../../src/batch/index.ts'
+import { readBatchRules } from '../../src/batch/options.ts'
 import { runBatch } from '../../src/batch/run-batch.ts'
+import { createRetrysafe } from '../../src/index.ts'
 import { gate } from '../functions/stage.ts'
 import { echo, openStage, worded } from './batch-stage.ts'
 
@@ -314,4 +316,16 @@ test.each<[Partial<BatchOptions<string, string>>, string]>([
   expect(() => stage.start(items, options)).toThrow(
     expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
   )
+})
+
+test('what createRetrysafe says of the policy holds here too; where it says nothing, ten runs of an item may die', () => {
+  const send = (): string => ''
+  const policies = [{}, { maxAttempts: 3, retentionMs: 5_000 }].map(given => {
+    const safe = createRetrysafe({ store: 'memory:', ...given })
+    return readBatchRules({ batchId: 'b', safe, send }).policy
+  })
+  expect(policies).toEqual([
+    { leaseMs: 30_000, retentionMs: 86_400_000, onCrash: 'rerun', maxAttempts: 10 },
+    { leaseMs: 30_000, retentionMs: 5_000, onCrash: 'rerun', maxAttempts: 3 },
+  ])
 })
