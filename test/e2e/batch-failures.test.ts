@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
 import { afterAll, describe, expect, test } from 'vitest'
 import { chatItems, makeBatchFolder } from '../support/batch-files.ts'
 import { eventually } from '../support/eventually.ts'
-import { runProgram } from '../support/program.ts'
-import { startUpstream } from '../support/upstream.ts'
+import { freePort, startUpstream } from '../support/upstream.ts'
 
 const upstream = await startUpstream(response => response.end())
 afterAll(upstream.stop)
@@ -111,22 +111,30 @@ describe('an upstream that is asked too much', () => {
     upstream.answerWith(answer)
     const runner = await batch.start(upstream.url, ['--requests-per-minute', '1'])
     // Its one call is over, and three wait for their minute.
-    await eventually(async () => {
-      const { stdout } = await runProgram(['batch', 'status', batch.output, '--json'])
-      return JSON.parse(stdout) as unknown
-    }).toMatchObject({ state: 'running', done: 1, inFlight: 0 })
+    await eventually(() => readBatchStatus(batch.output, [])).toMatchObject({ state: 'running', done: 1, inFlight: 0 })
     runner.terminate()
     expect((await runner.exited).code).toBe(1)
     expect(upstream.received).toHaveLength(1)
   })
 })
 
+test('where nobody answers it gives up after --give-up-after, says why, and no item has failed', async () => {
+  const batch = makeBatchFolder()
+  batch.write(chatItems(3))
+  const { code, stdout, stderr } = await batch.run(`http://127.0.0.1:${await freePort()}`, ['--give-up-after', '1s'])
+  expect([code, stdout]).toEqual([1, expect.stringContaining('stopped: nothing answers\n  done     0 of 3')])
+  expect(stderr).toContain('ECONNREFUSED')
+  expect([batch.outputs(), batch.failures()]).toEqual([[], []])
+})
+
 test('a key that nobody takes ends the batch before all of it is refused', async () => {
   const batch = makeBatchFolder()
   batch.write(chatItems(500))
   upstream.answerWith(response => refuse(response, 401))
-  const { code, stdout } = await batch.run(upstream.url, ['--concurrency', '4'])
+  const { code, stdout, stderr } = await batch.run(upstream.url, ['--concurrency', '4'])
   expect([code, stdout]).toEqual([1, expect.stringContaining('stopped: every call is refused')])
+  // Behind all the items that failed.
+  expect(stderr).toMatch(/refused with 401: look at the API key/)
   expect(upstream.received.length).toBeLessThan(60)
 })
 

@@ -15,6 +15,8 @@ export interface CallCredentials {
 
 const maxHeaders = 64
 const maxValueLength = 8_192
+/** Anything shorter stands in many an answer by chance. */
+const leastSecretLength = 6
 
 /** What we say ourselves, or what belongs to one connection. */
 const ours: ReadonlySet<string> = new Set([
@@ -62,6 +64,16 @@ export function readApiKey(variable: string, environment: Readonly<Record<string
 export function callHeaders({ apiKey, given }: CallCredentials, target: string): Readonly<Record<string, string>> {
   const headers = { ...(apiKey !== undefined && credentialHeaders(apiKey, target.replace(/\?.*/s, ''))) }
   return { ...headers, ...Object.fromEntries(given.map(({ name, value }) => [name, value])) }
+}
+
+/** What nobody else is to see of them: the key, and what headers hold whose names say that it is one. */
+export function secretsIn({ apiKey, given }: CallCredentials): readonly string[] {
+  const secret = given.filter(({ name }) => /auth|key|token|secret|cookie|pass/.test(name)).map(({ value }) => value)
+  // Also without the scheme before it.
+  const all = [...(apiKey === undefined ? [] : [apiKey]), ...secret, ...secret.map(value => value.replace(/^\S+ /, ''))]
+  return [...new Set(all)]
+    .filter(text => text.length >= leastSecretLength)
+    .sort((one, other) => other.length - one.length)
 }
 
 function credentialHeaders(apiKey: string, path: string): Record<string, string> {

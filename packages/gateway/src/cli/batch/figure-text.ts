@@ -11,10 +11,18 @@ export function shortCountText(count: number): string {
   return `${value < 99.95 ? value.toFixed(1) : Math.round(value)}${unit}`
 }
 
+/** Less is not told apart. */
+const leastUsd = 0.0001
+
+/** Of what is an estimate. */
+export function aboutUsdText(usd: number): string {
+  return usd > 0 && usd < leastUsd ? usdText(usd) : `about ${usdText(usd)}`
+}
+
 /** US dollars with the digits that say something: `$0.0123`, `$12.35`, `$1,234.57`. */
 export function usdText(usd: number): string {
   if (usd === 0) return '$0'
-  if (usd < 0.0001) return '<$0.0001'
+  if (usd < leastUsd) return `under $${leastUsd}`
   const digits = usd < 1 ? 4 : 2
   return `$${usd.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })}`
 }

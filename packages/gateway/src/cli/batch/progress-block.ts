@@ -1,5 +1,14 @@
 import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
-import { clockText, countText, durationText, percentOf, rateText, shortCountText, usdText } from './figure-text.ts'
+import {
+  aboutUsdText,
+  clockText,
+  countText,
+  durationText,
+  percentOf,
+  rateText,
+  shortCountText,
+  usdText,
+} from './figure-text.ts'
 import { fitted, paint, type TerminalStyle, widthOf } from './terminal-style.ts'
 
 const widest = 80
@@ -57,7 +66,7 @@ function spendOf({ inputTokens, outputTokens, usdSpent, usdSaved }: BatchProgres
   return [
     `${shortCountText(inputTokens)} tokens in`,
     `${shortCountText(outputTokens)} out`,
-    ...(usdSpent === null ? [] : [`about ${usdText(usdSpent)} spent`]),
+    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent)} spent`]),
     ...(usdSaved === null ? [] : [`${usdText(usdSaved)} saved`]),
   ]
 }

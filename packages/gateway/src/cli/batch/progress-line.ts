@@ -1,5 +1,5 @@
 import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
-import { countText, durationText, percentOf, rateText, shortCountText, usdText } from './figure-text.ts'
+import { aboutUsdText, countText, durationText, percentOf, rateText, shortCountText, usdText } from './figure-text.ts'
 
 /** Where a batch stands, in one line: for logs. */
 export function progressLine(progress: BatchProgress): string {
@@ -14,7 +14,7 @@ export function progressLine(progress: BatchProgress): string {
     rateText(perSecond),
     ...(etaMs === undefined ? [] : [`ETA ${durationText(etaMs)}`]),
     `tokens ${shortCountText(inputTokens)} in ${shortCountText(outputTokens)} out`,
-    ...(usdSpent === null ? [] : [`about ${usdText(usdSpent)} spent`]),
+    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent)} spent`]),
     ...(usdSaved === null || usdSaved === 0 ? [] : [`${usdText(usdSaved)} saved`]),
     ...(heldMs > 0 ? [`waiting ${durationText(heldMs)}${trouble === undefined ? '' : `: ${trouble}`}`] : []),
   ].join(', ')

@@ -21,14 +21,17 @@ const maxWarnings = 20
 /** The first ones as they come, the rest as a number: a million bad items must not bury everything else. */
 export function boundedWarnings(print: (line: string) => void): { warn(message: string): void; end(): void } {
   let count = 0
+  let last = ''
   return {
     warn(message) {
       count++
+      last = message
       if (count <= maxWarnings) print(message)
       if (count === maxWarnings) print('more of these are counted, and not shown')
     },
     end() {
-      if (count > maxWarnings) print(`and ${counted(count - maxWarnings, 'more warning')} of that kind`)
+      // The last one may say why it ended.
+      if (count > maxWarnings) print(`and ${counted(count - maxWarnings, 'more warning')}, the last one: ${last}`)
       count = 0
     },
   }

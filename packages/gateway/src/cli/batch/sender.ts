@@ -4,7 +4,7 @@ import type { BatchContext } from 'retrysafe/internal/batch/options'
 import { headerNames } from 'retrysafe/internal/protocol/headers'
 import { Pool } from 'undici'
 import { requestModel } from '../../ledger/request-model.ts'
-import { type CallCredentials, callHeaders } from './call-headers.ts'
+import { type CallCredentials, callHeaders, secretsIn } from './call-headers.ts'
 import { type ExchangeAnswer, exchange } from './exchange.ts'
 import { type BaseUrl, joinUrl } from './join-url.ts'
 import { judgeAnswer } from './judged-answer.ts'
@@ -45,6 +45,7 @@ export function openSender({ base, credentials, connections, timeoutMs }: Sender
     maxHeaderSize: maxHeaderBytes,
   })
   const host = new KeyHonour()
+  const secrets = secretsIn(credentials)
   return {
     async send(line, { idempotencyKey, signal }) {
       const target = joinUrl(base.path, line.url)
@@ -57,14 +58,14 @@ export function openSender({ base, credentials, connections, timeoutMs }: Sender
       const request = { method: line.method, path: target, headers, body: line.body }
       const answer = await exchange(pool, request, signal, maxAnswerBytes)
       host.learn(answer)
-      return readAnswer(line, target.replace(/\?.*/s, ''), answer, credentials.apiKey)
+      return readAnswer(line, target.replace(/\?.*/s, ''), answer, secrets)
     },
     honoursKeys: () => host.isHonoured,
     close: () => pool.destroy(),
   }
 }
 
-function readAnswer(line: BatchLine, path: string, answer: ExchangeAnswer, apiKey: string | undefined): BatchAnswer {
+function readAnswer(line: BatchLine, path: string, answer: ExchangeAnswer, secrets: readonly string[]): BatchAnswer {
   const { status, headers } = answer
   const judged = judgeAnswer(path, answer, maxAnswerBytes)
   const requestId = requestIdHeaders.map(name => headers[name]).find(id => id !== undefined && id !== '')
@@ -73,7 +74,7 @@ function readAnswer(line: BatchLine, path: string, answer: ExchangeAnswer, apiKe
       throw Object.assign(new Error(`the answer is not whole: ${judged.reason}`), { code: 'ANSWER_INCOMPLETE' })
     case 'failure': {
       // A host that shows what it was sent must not bring a credential into a file.
-      const body = apiKey === undefined ? judged.body : judged.body.replaceAll(apiKey, '***')
+      const body = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), judged.body)
       throw new BatchRefusal({ status, headers, requestId, body })
     }
     case 'success': {

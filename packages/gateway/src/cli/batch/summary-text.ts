@@ -1,6 +1,6 @@
 import type { BatchProgress, BatchStop } from 'retrysafe/internal/batch/batch-progress'
 import type { BatchSummary } from 'retrysafe/internal/batch/run-batch-file'
-import { counted, countText, durationText, usdText } from './figure-text.ts'
+import { aboutUsdText, counted, countText, durationText, usdText } from './figure-text.ts'
 
 /** What has become of a batch, for people, and what they may do next. */
 export function summaryText(summary: BatchSummary, title: string, shownPath: (path: string) => string): string {
@@ -52,29 +52,30 @@ export function stopText(stopped: BatchStop): string {
 }
 
 /** What it has cost, as far as anybody here knows. */
-export function moneyText({ usdSpent, usdSaved }: Pick<BatchProgress, 'usdSpent' | 'usdSaved'>): string {
+export function moneyText({ usdSpent, usdSaved, done }: Pick<BatchProgress, 'usdSpent' | 'usdSaved' | 'done'>): string {
+  if (done === 0) return 'none spent'
   if (usdSpent === null) return 'unknown: no price is known for its models (--prices FILE)'
   const saved = usdSaved === null || usdSaved === 0 ? '' : `, ${usdText(usdSaved)} saved by what was there already`
-  return `about ${usdText(usdSpent)} spent${saved}`
+  return `${aboutUsdText(usdSpent)} spent${saved}`
 }
 
 function adviceOf({ failed, stopped, total, done }: BatchSummary): string[] {
   const left = total - done - failed
-  const again = 'the same command again goes on where it stopped; what is done is not paid for again'
+  const again = 'The same command again goes on where it stopped; what is done is not paid for again.'
   if (stopped === undefined || stopped === 'limit') {
     if (failed > 0) return [`Run the same command again to try the ${counted(failed, 'failed item')} again.`]
     return left > 0 ? [`Run the same command again for the ${counted(left, 'item')} left.`] : []
   }
   switch (stopped) {
     case 'max cost':
-      return [`Raise --max-cost: ${again}.`]
+      return [`Raise --max-cost. ${again}`]
     case 'disk full':
-      return [`Make room: ${again}.`]
+      return [`Make room. ${again}`]
     case 'refused':
       return ['Look at the errors: the key, the model or the URL is not taken. Then run the same command again.']
     case 'signal':
     case 'stalled':
     case 'error':
-      return [`Run ${again}.`]
+      return [again]
   }
 }

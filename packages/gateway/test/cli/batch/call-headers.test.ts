@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { callHeaders, combineHeaders, readApiKey, readHeader } from '../../../src/cli/batch/call-headers.ts'
+import { callHeaders, combineHeaders, readApiKey, readHeader, secretsIn } from '../../../src/cli/batch/call-headers.ts'
 
 function messageOf(act: () => unknown): string {
   try {
@@ -84,4 +84,13 @@ describe('--header', () => {
     const twice = [readHeader('X-Team: a'), readHeader('x-team: b')]
     expect(messageOf(() => combineHeaders(twice))).toContain('x-team is given twice')
   })
+})
+
+test('what nobody else is to see: keys, and headers that are named like one, also without their scheme', () => {
+  const given = [
+    { name: 'proxy-auth', value: 'Basic dXNlcjpwYXNz' },
+    { name: 'x-team', value: 'research' },
+    { name: 'x-token', value: 'abc' },
+  ]
+  expect(secretsIn({ apiKey: 'sk-secret', given })).toEqual(['Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz', 'sk-secret'])
 })

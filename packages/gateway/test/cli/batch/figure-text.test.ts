@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  aboutUsdText,
   clockText,
   counted,
   countText,
@@ -16,8 +17,9 @@ test('figures are written so that people can read them', () => {
     [9_999, 10_000, 999_499, 999_500, 1_234_567, 99_949_999, 123_456_789, 2_500_000_000].map(shortCountText),
   ).toEqual(['9,999', '10k', '999k', '1.0M', '1.2M', '99.9M', '123M', '2.5G'])
   expect([0, 0.000_01, 0.0123, 0.5, 12.345, 1_234.567].map(usdText)).toEqual([
-    ...['$0', '<$0.0001', '$0.0123', '$0.5000', '$12.35', '$1,234.57'],
+    ...['$0', 'under $0.0001', '$0.0123', '$0.5000', '$12.35', '$1,234.57'],
   ])
+  expect([0, 0.000_01, 0.5].map(aboutUsdText)).toEqual(['about $0', 'under $0.0001', 'about $0.5000'])
   expect([0, 4_400, 59_600, 106_000, 7_500_000, 273_600_000].map(durationText)).toEqual([
     ...['0 s', '4 s', '1 min 00 s', '1 min 46 s', '2 h 05 min', '3 d 4 h'],
   ])

@@ -35,10 +35,15 @@ Run the same command again to try the 3 failed items again.
 
 test.each([
   ['limit', 'as many as --limit says', 'Run the same command again for the 1,000 items left.', true],
-  ['max cost', 'stopped, or it would have cost more than --max-cost', 'Raise --max-cost:', false],
-  ['signal', 'stopped by a signal', 'Run the same command again', false],
-  ['stalled', 'stopped: nothing answers', 'Run the same command again', false],
-  ['disk full', 'stopped: no space is left for its files', 'Make room:', false],
+  [
+    'max cost',
+    'stopped, or it would have cost more than --max-cost',
+    'Raise --max-cost. The same command again goes on',
+    false,
+  ],
+  ['signal', 'stopped by a signal', 'The same command again goes on where it stopped', false],
+  ['stalled', 'stopped: nothing answers', 'The same command again goes on where it stopped', false],
+  ['disk full', 'stopped: no space is left for its files', 'Make room. The same command again goes on', false],
   ['refused', 'stopped: every call is refused', 'Look at the errors:', false],
 ] as const)('stopped by %s', (stopped, headline, advice, isSuccess) => {
   const text = summaryText({ ...over, done: 19_000, stopped }, 'nightly', lastWord)
@@ -46,6 +51,11 @@ test.each([
   expect(text).toContain('  left     1,000\n')
   expect(text.trimEnd().split('\n').at(-1)).toContain(advice)
   expect(hasSucceeded({ ...over, done: 19_000, stopped })).toBe(isSuccess)
+})
+
+test('where nothing was done, no price is missing', () => {
+  const none = { ...over, done: 0, kept: 0, usdSpent: null, usdSaved: null, stopped: 'stalled' as const }
+  expect(summaryText(none, 'nightly', lastWord)).toContain('  money    none spent\n')
 })
 
 test('a limit does not hide what failed', () => {
