@@ -10,7 +10,6 @@ const cut = 0.9
 const trialShare = 0.75
 const helpedShare = 0.85
 const leastShare = 0.25
-const mostMutedWindows = 64
 
 interface Window {
   readonly quickMs: number
@@ -36,8 +35,6 @@ export class LatencyLimit {
   #recent: Window[] = []
   #trial: Trial | undefined
   #lateWindows = 0
-  #mutedWindows = 0
-  #nextMuteWindows = 4
 
   constructor(most: number) {
     this.#most = most
@@ -72,8 +69,7 @@ export class LatencyLimit {
     const lateMs = Math.max(leastLateMs, lateFactor * best.quickMs)
     const late = window.quickMs > lateMs && window.perMs <= grownFactor * best.perMs
     this.#lateWindows = late ? this.#lateWindows + 1 : 0
-    if (this.#mutedWindows > 0) this.#mutedWindows--
-    else if (this.#lateWindows >= 2) return this.#tryLess(window, limit)
+    if (this.#lateWindows >= 2) return this.#tryLess(window, limit)
     if (!late) this.#grow()
     return false
   }
@@ -86,21 +82,18 @@ export class LatencyLimit {
         return false
       }
       this.#trial = { limit, quickMs: window.quickMs }
-      this.#nextMuteWindows = 4
     }
     this.#limit = Math.max(Math.ceil(leastShare * this.#most), Math.floor(cut * limit))
     this.#windowFromMs = undefined
     return true
   }
 
-  /** It did not help: this is how long answers take now. Who was wrong again and again asks more and more rarely. */
+  /** It did not help: this is how long answers take now. */
   #takeBack(trial: Trial, window: Window): void {
     this.#limit = Math.max(this.#limit, trial.limit)
     this.#trial = undefined
     this.#lateWindows = 0
     this.#recent = [window]
-    this.#mutedWindows = this.#nextMuteWindows
-    this.#nextMuteWindows = Math.min(mostMutedWindows, this.#nextMuteWindows * 2)
   }
 
   #grow(): void {

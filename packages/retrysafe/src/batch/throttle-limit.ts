@@ -55,7 +55,6 @@ export class ThrottleLimit {
 
   /** A whole round at this limit was answered. */
   #tryMore(): void {
-    if (this.#limit > this.#good) this.#restRounds = leastRestRounds
     this.#good = this.#limit
     this.#grow(Math.ceil(this.#limit / growthShare))
   }

@@ -29,7 +29,7 @@ test.each([
   { capacity: 3, most: 16 },
   { capacity: 8, most: 16 },
   { capacity: 40, most: 64 },
-  { capacity: 100, most: 1_000 },
+  { capacity: 30, most: 300 },
 ])(
   'refused beyond $capacity of $most: the limit is soon near what is taken, and nine tenths of it are made use of',
   async ({ capacity, most }) => {
@@ -61,6 +61,26 @@ test('capacity that goes is followed, and taken again when it is back', async ()
   expect(batch.meanLimit(3 * minuteMs, 5 * minuteMs, 16)).toBeLessThan(5)
   expect(batch.rate(7 * minuteMs, 10 * minuteMs)).toBeGreaterThan(15)
   expect(batch.gate.limit).toBe(16)
+})
+
+test('a large limit comes back in proportion: from 20 to 200 within some minutes, not one more a round', async () => {
+  const batch = await run(
+    refusing(nowMs => (nowMs < 2 * minuteMs ? 20 : 200), about(5_000)),
+    200,
+    10,
+  )
+  expect(batch.meanLimit(minuteMs, 2 * minuteMs, 200)).toBeLessThan(30)
+  expect(batch.gate.limit).toBe(200)
+})
+
+test('long and short items in turns do not strangle the batch either', async () => {
+  let items = 0
+  const batch = await run(
+    serving(random => about(items++ % 2_000 < 1_000 ? 300 : 6_000)(random)),
+    16,
+    60,
+  )
+  expect(batch.meanLimit(0, 60 * minuteMs, 16)).toBeGreaterThan(15.5)
 })
 
 test('a fixed limit stays what it is, whatever is refused', async () => {

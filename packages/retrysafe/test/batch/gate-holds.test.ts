@@ -66,3 +66,14 @@ test('refusals one after the other, without an answer between them, are waited f
   pass.leave({ kind: 'throttled', retryAfterMs: undefined, trouble: '429' })
   expect(stage.gate.heldMs()).toBe(0)
 })
+
+test('a limit that is not made use of says nothing of whether it is right, and does not grow', async () => {
+  const stage = new GateStage({ concurrency: 16 })
+  const refused = await stage.enter()
+  refused.leave({ kind: 'throttled', retryAfterMs: undefined, trouble: '429' })
+  for (let call = 0; call < 100; call++) {
+    const pass = await stage.enter()
+    pass.leave({ kind: 'answered' })
+  }
+  expect(stage.gate.limit).toBe(8)
+})

@@ -87,3 +87,13 @@ test('silence is no trouble: calls that were sent before it began may yet answer
   long.leave({ kind: 'failed', trouble: 'cut' })
   expect(await stage.gate.enter(stage.signal, 0)).toBe('stalled')
 })
+
+test('a pass that was not used is no trouble', async () => {
+  const stage = new GateStage({ giveUpMs: 1_000 })
+  const unused = await stage.enter()
+  unused.leave({ kind: 'unused' })
+  await stage.time.advance(2_000)
+  const failing = await stage.enter()
+  failing.leave({ kind: 'failed', trouble: '500' })
+  expect(typeof (await stage.gate.enter(stage.signal, 0))).toBe('object')
+})

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { GateStage } from './gate-stage.ts'
 
@@ -39,8 +40,9 @@ test('whoever comes while others wait goes to the end, also when its estimate wo
   await stage.enter(100)
   const order: string[] = []
   void stage.gate.enter(stage.signal, 100).then(() => order.push('large'))
+  await stage.time.advance(500)
   void stage.gate.enter(stage.signal, 1).then(() => order.push('small'))
-  await stage.time.advance(999)
+  await stage.time.advance(499)
   expect(order).toEqual([])
   await stage.time.advance(1)
   expect(order).toEqual(['large'])
@@ -74,11 +76,18 @@ test('one whose signal fires lets the next one by', async () => {
   expect(stage.entered).toEqual([10])
 })
 
-test('a hundred that wait under one signal are one listener: Node warns of nothing', async () => {
+test('a hundred that wait under one signal are one listener, and none when they are in: Node warns of nothing', async () => {
   const stage = new GateStage({ concurrency: 1 })
-  await stage.enter()
+  const first = await stage.enter()
+  await stage.come(1)
+  expect(getEventListeners(stage.signal, 'abort')).toHaveLength(1)
+  first.leave({ kind: 'answered' })
+  await stage.time.advance(0)
+  expect(stage.entered.splice(0)).toEqual([0])
+  expect(getEventListeners(stage.signal, 'abort')).toHaveLength(0)
   await stage.come(100)
   await new Promise(resolve => setImmediate(resolve))
+  expect(getEventListeners(stage.signal, 'abort')).toHaveLength(1)
   expect(warnings).toEqual([])
   stage.stop()
   await stage.time.advance(0)
