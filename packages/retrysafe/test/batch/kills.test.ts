@@ -90,3 +90,19 @@ test('two runners of one batch at the same time share it: each item is paid once
   expect(place.paid().sort()).toEqual(names(200).sort())
   expect(results.flat().filter(([, became]) => became === 'done').length).toBe(200)
 })
+
+test('a runner that stood still between two tries of an item does not make the second: another has it by now', async () => {
+  const place = makePlace()
+  const settings = { items: 1, leaseMs: 1_000 }
+  const still = place.start({ ...settings, refusedForMs: 500 })
+  const told: unknown[] = []
+  still.listen(news => void told.push(news))
+  const results = still.ask<Result[]>('run')
+  await eventually(() => told).toEqual(['refused'])
+  still.stop()
+  // Stopped, it is not gone: its lease and the grace of two seconds are waited for.
+  expect(await place.start(settings).ask<Result[]>('run')).toEqual([['item 0', 'done']])
+  still.resume()
+  expect(await results).toEqual([['item 0', 'replayed']])
+  expect(place.paid()).toEqual(['item 0'])
+})
