@@ -94,7 +94,7 @@ test('two runners of one batch at the same time share it: each item is paid once
 test('a runner that stood still between two tries of an item does not make the second: another has it by now', async () => {
   const place = makePlace()
   const settings = { items: 1, leaseMs: 1_000 }
-  const still = place.start({ ...settings, refusedForMs: 500 })
+  const still = place.start({ ...settings, refusedForMs: 2_500 })
   const told: unknown[] = []
   still.listen(news => void told.push(news))
   const results = still.ask<Result[]>('run')
