@@ -14,24 +14,37 @@ export interface Comparison {
 }
 
 export interface ComparisonTerms {
-  readonly options: Pick<BatchFileOptions, 'money' | 'maxUsd'>
+  readonly options: Pick<BatchFileOptions, 'money' | 'maxUsd' | 'signal'>
   readonly files: BatchFiles
   readonly onKept: (answer: BatchAnswer) => void
   /** Whether lines that do not belong into the output are taken out of it. */
   readonly isRepairing: boolean
 }
 
-/** @throws {RetrysafeError} as `checkInput` and `scanOutput` do */
+/** The signal has fired while files were read: nothing was sent. */
+export class ComparisonStopped extends Error {}
+
+/** @throws {ComparisonStopped} @throws {RetrysafeError} as `checkInput` and `scanOutput` do */
 export async function compareFiles({ options, files, onKept, isRepairing }: ComparisonTerms): Promise<Comparison> {
-  const { money, maxUsd } = options
+  const { money, maxUsd, signal } = options
   const { batchId, output } = files
+  const goOn = (): void => {
+    if (signal?.aborted) throw new ComparisonStopped()
+  }
   const input = await checkInput({
     path: files.input,
     keyOf: line => keyOf(batchId, line),
-    onItem: line => (maxUsd === undefined || money?.estimate(line) !== undefined ? undefined : withoutPrice(line)),
+    onItem(line) {
+      goOn()
+      return maxUsd === undefined || money?.estimate(line) !== undefined ? undefined : withoutPrice(line)
+    },
   })
   const tag = batchTag(batchId)
-  return { input, scanned: await scanOutput({ path: output, tag, batchId, input, onKept, isRepairing }) }
+  const keep = (answer: BatchAnswer): void => {
+    goOn()
+    onKept(answer)
+  }
+  return { input, scanned: await scanOutput({ path: output, tag, batchId, input, onKept: keep, isRepairing }) }
 }
 
 export function keyOf(batchId: string, { customId, fingerprint }: BatchLine): string {

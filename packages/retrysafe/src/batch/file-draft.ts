@@ -50,7 +50,7 @@ export class FileDraft {
 
   /** @param bytes are copied; a newline is put behind them */
   async addLine(bytes: Uint8Array): Promise<void> {
-    this.#waiting.push(Uint8Array.from(bytes))
+    this.#waiting.push(new Uint8Array(bytes))
     this.#waitingBytes += bytes.length
     await this.#add(newline)
   }

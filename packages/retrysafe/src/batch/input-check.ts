@@ -52,7 +52,7 @@ export interface CheckedInput {
 export interface CheckOptions {
   readonly path: string
   readonly keyOf: (line: BatchLine) => string
-  /** Sees every good line; what it answers is wrong with it. Its body is to be copied before it is kept. */
+  /** Sees every good line; what it answers is wrong with it, and what it throws ends the check. Its body is to be copied before it is kept. */
   readonly onItem?: (line: BatchLine) => string | undefined
 }
 
@@ -82,7 +82,7 @@ export async function checkInput({ path, keyOf, onItem }: CheckOptions): Promise
       if (objection !== undefined) problems.add(jsonl.lineNumber, objection)
     }
   } catch (error) {
-    if (!(error instanceof LineTooLong)) throw readFailure(path, error)
+    if (!(error instanceof LineTooLong)) throw isOfSystem(error) ? readFailure(path, error) : error
     problems.add(error.lineNumber, error.message)
   }
   customIds.seal()
@@ -116,6 +116,10 @@ async function findFile(path: string): Promise<void> {
   })
   // It is read twice: what comes through a pipe is gone after the first time.
   if (!found.isFile()) throw new RetrysafeError('CONFIG_INVALID', `${path} is no file: a batch's input is read twice`)
+}
+
+function isOfSystem(error: unknown): boolean {
+  return typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }
 
 function readFailure(path: string, error: unknown): RetrysafeError {

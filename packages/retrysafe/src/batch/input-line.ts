@@ -40,7 +40,7 @@ export function readInputLine({ lineNumber, bytes, isEnded }: JsonlLine): InputL
 
 /** The same line with a body of its own. */
 export function ownLine(line: BatchLine): BatchLine {
-  return { ...line, body: Uint8Array.from(line.body) }
+  return { ...line, body: new Uint8Array(line.body) }
 }
 
 function readItem(lineNumber: number, bytes: Uint8Array): InputLine {

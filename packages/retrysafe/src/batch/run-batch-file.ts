@@ -5,7 +5,7 @@ import { type BatchFileOptions, checkFileOptions, surroundingsIn } from './batch
 import { BatchFileRun } from './batch-file-run.ts'
 import { type BatchFiles, findBatchFiles } from './batch-files.ts'
 import { type BatchProgress, ProgressMeter } from './batch-progress.ts'
-import { compareFiles, warningsOf } from './comparison.ts'
+import { ComparisonStopped, compareFiles, warningsOf } from './comparison.ts'
 import { removeErrorsFile } from './errors-file.ts'
 import { batchTag } from './output-line.ts'
 import { awaitOutputLock, type OutputLock } from './output-lock.ts'
@@ -62,11 +62,16 @@ async function runLocked(options: BatchFileOptions, files: BatchFiles, lock: Out
     // Whoever asks for it by its id from here on finds it.
     tellOthers(options, files, meter)
     await settle(new BatchFileRun({ ...comparison, options, files, meter }), beating.lost)
+  } catch (error) {
+    if (!(error instanceof ComparisonStopped)) throw error
+    meter.stopped = 'signal'
   } finally {
     beating.stop()
-    meter.phase = meter.phase === 'reading' ? 'reading' : 'ended'
+    // Before that it knows less of the batch than the last run has left.
+    const hasBegun = meter.phase !== 'reading'
+    if (hasBegun || meter.stopped !== undefined) meter.phase = 'ended'
     tellProgress(options, meter)
-    if (meter.phase === 'ended') tellOthers(options, files, meter)
+    if (hasBegun) tellOthers(options, files, meter)
   }
   return meter.snapshot()
 }

@@ -121,6 +121,18 @@ test('a signal ends it: what is sent is finished and kept, the rest is for the n
   expect(stage.sent).toHaveLength(50)
 })
 
+test('a signal while files are read ends it at once, and leaves everything as it was', async () => {
+  const stage = new FileStage()
+  stage.writeItems('a', 'b')
+  await stage.run()
+  const status = readFileSync(`${stage.output}.status.json`, 'utf8')
+  stage.writeItems('b', 'c')
+  expect(await stage.run({ signal: AbortSignal.abort() })).toMatchObject({ phase: 'ended', stopped: 'signal', kept: 0 })
+  expect(stage.idsIn()).toEqual(['a', 'b'])
+  expect(readFileSync(`${stage.output}.status.json`, 'utf8')).toBe(status)
+  expect(readdirSync(stage.folder).sort()).toEqual(['in.jsonl', 'out.jsonl', 'out.jsonl.status.json'])
+})
+
 test('a batch to nobody ends, and says why', async () => {
   const stage = new FileStage()
   stage.writeItems('a', 'b')
@@ -238,10 +250,8 @@ test('a batch is found by its output and by its id, while it runs and after', as
   expect(await state('nightly')).toBe('ended ended true')
   expect(await state(stage.output)).toBe('ended ended true')
   expect(await state('weekly')).toContain('there is no batch "weekly"')
-  stage.writeItems('a', 'b', 'c')
-  await stage.run({ registry, batchId: 'nightly', limit: 1 })
   stage.writeItems('a', 'b', 'c', 'd')
-  await stage.run({ registry, batchId: 'nightly', signal: AbortSignal.abort() })
-  expect(await readBatchStatus('nightly', [registry])).toMatchObject({ state: 'stopped', stopped: 'signal', done: 3 })
+  await stage.run({ registry, batchId: 'nightly', limit: 1 })
+  expect(await readBatchStatus('nightly', [registry])).toMatchObject({ state: 'stopped', stopped: 'limit', done: 3 })
   expect(JSON.parse(readFileSync(`${stage.output}.status.json`, 'utf8'))).toMatchObject({ batchId: 'nightly' })
 })
