@@ -10,9 +10,9 @@ import { prepareOrExit, root } from './prepare.mjs'
  * 20000 --kills 5 --rounds 2` a batch of so many items, its runner killed five times and its gateway twice.
  */
 const [store, ...args] = process.argv.slice(2)
-const [kills = '', failover = ''] = ['kills', 'failover'].map(name => `test/fault/${store}/${name}.test.ts`)
+const [kills = '', ...others] = ['kills', 'failover', 'any-moment'].map(name => `test/fault/${store}/${name}.test.ts`)
 if (!existsSync(join(root, kills))) exit(`there is no ${kills}`)
-const tests = [kills, failover].filter(test => existsSync(join(root, test)))
+const tests = [kills, ...others].filter(test => existsSync(join(root, test)))
 const most = store === 'batch' ? { kills: '5', rounds: '2' } : { kills: '500', rounds: '10' }
 const { values } = parseArgs({
   args,

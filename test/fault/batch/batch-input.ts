@@ -21,7 +21,7 @@ export function writeInput(path: string, items: number): void {
   closeSync(file)
 }
 
-function lineOf(item: number): string {
+export function lineOf(item: number): string {
   const messages = JSON.stringify([{ role: 'user', content: wordsOf(item) }])
   const body = `{"model":"gpt-4o-mini","seed":9007199254740993,"messages":${messages}}`
   return `{"custom_id":"${customIdOf(item)}","method":"POST","url":"/v1/chat/completions","body":${body}}`

@@ -19,6 +19,8 @@ export interface KillTerms {
   readonly items: number
   readonly seed: number
   readonly runnerKills: number
+  /** Where in the batch, 0 to 1, instead of by chance. */
+  readonly at?: number
   /** Of the gateway between runner and sandbox; without it the runner is straight at the sandbox. */
   readonly gatewayKills?: number
   /** Whether the sandbox honours keys. */
@@ -106,10 +108,10 @@ function commandOf(
 }
 
 /** When whom: anywhere in the batch, its first and last hundredth aside, so that each kill finds work under way. */
-function killsOf({ items, seed, runnerKills, gatewayKills = 0 }: KillTerms): Kill[] {
+function killsOf({ items, seed, runnerKills, gatewayKills = 0, at }: KillTerms): Kill[] {
   const random = seededRandom(seed)
   const whoms = [...Array<'runner'>(runnerKills).fill('runner'), ...Array<'gateway'>(gatewayKills).fill('gateway')]
-  const kills = whoms.map(whom => ({ whom, atRuns: Math.ceil(items * (0.01 + 0.98 * random.unit())) }))
+  const kills = whoms.map(whom => ({ whom, atRuns: Math.ceil(items * (at ?? 0.01 + 0.98 * random.unit())) }))
   return kills.sort((one, other) => one.atRuns - other.atRuns)
 }
 

@@ -4,8 +4,8 @@ import { concurrency, killBatch } from './batch-kills.ts'
 import { readOutput } from './batch-verdict.ts'
 
 // `npm run chaos:batch`: 20,000 items, the runner killed five times and the gateway twice.
-const items = Number(process.env.ITEMS ?? 1_500)
-/** Of the other ways, a third in CI. */
+const items = Number(process.env.ITEMS ?? 1_000)
+/** Of the other ways, half as many in CI. */
 const others = Number(process.env.ITEMS ?? 500)
 const runnerKills = Number(process.env.KILLS ?? 2)
 const gatewayKills = Number(process.env.ROUNDS ?? 1)
@@ -43,4 +43,10 @@ test('straight, the sandbox honours keys, in the order of the input: each item i
   expect([run.keys, run.extra, run.mostOfOneKey]).toEqual([others, 0, 1])
   const order = readOutput(run.output).map(line => line.custom_id)
   expect(order).toEqual(Array.from({ length: others }, (_, item) => customIdOf(item)))
+})
+
+test('straight, killed at half: the whole batch costs about one pass', { timeout }, async () => {
+  const run = await killBatch({ ...terms, runnerKills: 1, title: 'straight, killed at half', at: 0.5 })
+  expect(run.keys).toBe(others)
+  expect(run.extra).toBeLessThanOrEqual(concurrency)
 })
