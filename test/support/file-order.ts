@@ -45,6 +45,8 @@ const longest: readonly string[] = [
   'test/e2e/gateway-store-gone-open.test.ts',
   'test/e2e/readme.test.ts',
   'packages/retrysafe/test/stores/lmdb/kit.test.ts',
+  'packages/retrysafe/test/batch/kills.test.ts',
+  'packages/retrysafe/test/batch/memory.test.ts',
   'test/simulation/replay-postgres.test.ts',
   'test/e2e/gateway-http-encodings.test.ts',
   'packages/retrysafe/test/stores/postgres/kit-clock.test.ts',
