@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
+import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BatchFolder, chatItems, makeBatchFolder } from '../support/batch-files.ts'
 import { eventually } from '../support/eventually.ts'
@@ -72,7 +73,12 @@ describe('a batch in a terminal', () => {
       return screen
     }
     await eventually(() => seen(screen => (wide = screen))).toMatch(/^line 7.* 1 failed · 8 of.* spent$/s)
+    // Standing still it writes nothing for the old size meanwhile.
+    const { pid } = await readBatchStatus(batch.output, [])
+    process.kill(pid, 'SIGSTOP')
+    await shown.screen()
     await shown.resize(40, 24)
+    process.kill(pid, 'SIGCONT')
     await eventually(() => seen(screen => (narrow = screen))).toMatch(
       /^nightly.*\n23 of 32 done · 1 failed\n.* spent$/s,
     )

@@ -35,6 +35,8 @@ export interface BatchProgress {
   readonly outputTokens: number
   /** For all answers that the output holds, as far as prices are known; `null`: none is. */
   readonly usdSpent: number | null
+  /** Answers whose price nobody knows: they are not in `usdSpent`. */
+  readonly withoutPrice: number
   /** What was kept and replayed in this run would have cost it so much. */
   readonly usdSaved: number | null
   readonly elapsedMs: number
@@ -63,6 +65,7 @@ export class ProgressMeter {
   #inputTokens = 0
   #outputTokens = 0
   #usdSpent: number | null = null
+  #withoutPrice = 0
   #usdSaved: number | null = null
   #done = 0
   #failed = 0
@@ -140,6 +143,7 @@ export class ProgressMeter {
       inputTokens: this.#inputTokens,
       outputTokens: this.#outputTokens,
       usdSpent: this.#usdSpent,
+      withoutPrice: this.#withoutPrice,
       usdSaved: this.#usdSaved,
       elapsedMs: Math.round(nowMs - this.#startedMs),
       startedAt: this.#startedAt,
@@ -153,7 +157,10 @@ export class ProgressMeter {
     this.#inputTokens += answer.usage?.inputTokens ?? 0
     this.#outputTokens += answer.usage?.outputTokens ?? 0
     const usd = this.#costOf?.(answer)
-    if (usd === undefined) return
+    if (usd === undefined) {
+      this.#withoutPrice++
+      return
+    }
     this.#usdSpent = (this.#usdSpent ?? 0) + usd
     if (isSaved) this.#usdSaved = (this.#usdSaved ?? 0) + usd
   }

@@ -50,7 +50,7 @@ test('what was kept counts as done, and not in the rate', () => {
 test('what nobody knows is not a zero', () => {
   const { meter } = stage()
   meter.succeed({ ...answer, replayed: true }, true)
-  expect(meter.snapshot()).toMatchObject({ usdSpent: null, usdSaved: null, replayed: 1 })
+  expect(meter.snapshot()).toMatchObject({ usdSpent: null, withoutPrice: 1, usdSaved: null, replayed: 1 })
 })
 
 test('a hold runs out by itself, and its reason with it', () => {

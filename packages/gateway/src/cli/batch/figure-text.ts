@@ -14,8 +14,13 @@ export function shortCountText(count: number): string {
 /** Less is not told apart. */
 const leastUsd = 0.0001
 
-/** Of what is an estimate. */
-export function aboutUsdText(usd: number): string {
+/**
+ * Of what is an estimate.
+ *
+ * @param withoutPrice how much of it nobody knows the price of
+ */
+export function aboutUsdText(usd: number, withoutPrice: number): string {
+  if (withoutPrice > 0) return `at least ${usdText(usd)}`
   return usd > 0 && usd < leastUsd ? usdText(usd) : `about ${usdText(usd)}`
 }
 

@@ -62,11 +62,11 @@ function paceOf({ kept, replayed, perSecond, etaMs }: BatchProgress): string[] {
   return [`${countText(kept)} kept`, `${countText(replayed)} replayed`, rateText(perSecond), eta]
 }
 
-function spendOf({ inputTokens, outputTokens, usdSpent, usdSaved }: BatchProgress): string[] {
+function spendOf({ inputTokens, outputTokens, usdSpent, usdSaved, withoutPrice }: BatchProgress): string[] {
   return [
     `${shortCountText(inputTokens)} tokens in`,
     `${shortCountText(outputTokens)} out`,
-    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent)} spent`]),
+    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent, withoutPrice)} spent`]),
     ...(usdSaved === null ? [] : [`${usdText(usdSaved)} saved`]),
   ]
 }

@@ -4,7 +4,7 @@ import { aboutUsdText, countText, durationText, percentOf, rateText, shortCountT
 /** Where a batch stands, in one line: for logs. */
 export function progressLine(progress: BatchProgress): string {
   const { done, failed, total, inFlight, limit, kept, replayed, perSecond, etaMs, heldMs, trouble } = progress
-  const { inputTokens, outputTokens, usdSpent, usdSaved } = progress
+  const { inputTokens, outputTokens, usdSpent, usdSaved, withoutPrice } = progress
   return [
     `${countText(done)} of ${countText(total)} done (${percentOf(done + failed, total)} %)`,
     `${countText(failed)} failed`,
@@ -14,7 +14,7 @@ export function progressLine(progress: BatchProgress): string {
     rateText(perSecond),
     ...(etaMs === undefined ? [] : [`ETA ${durationText(etaMs)}`]),
     `tokens ${shortCountText(inputTokens)} in ${shortCountText(outputTokens)} out`,
-    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent)} spent`]),
+    ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent, withoutPrice)} spent`]),
     ...(usdSaved === null || usdSaved === 0 ? [] : [`${usdText(usdSaved)} saved`]),
     ...(heldMs > 0 ? [`waiting ${durationText(heldMs)}${trouble === undefined ? '' : `: ${trouble}`}`] : []),
   ].join(', ')

@@ -52,11 +52,13 @@ export function stopText(stopped: BatchStop): string {
 }
 
 /** What it has cost, as far as anybody here knows. */
-export function moneyText({ usdSpent, usdSaved, done }: Pick<BatchProgress, 'usdSpent' | 'usdSaved' | 'done'>): string {
+export function moneyText(progress: Pick<BatchProgress, 'usdSpent' | 'usdSaved' | 'withoutPrice' | 'done'>): string {
+  const { usdSpent, usdSaved, withoutPrice, done } = progress
   if (done === 0) return 'none spent'
   if (usdSpent === null) return 'unknown: no price is known for its models (--prices FILE)'
   const saved = usdSaved === null || usdSaved === 0 ? '' : `, ${usdText(usdSaved)} saved by what was there already`
-  return `${aboutUsdText(usdSpent)} spent${saved}`
+  const missing = withoutPrice === 0 ? '' : `; no price is known for ${counted(withoutPrice, 'answer')} (--prices FILE)`
+  return `${aboutUsdText(usdSpent, withoutPrice)} spent${saved}${missing}`
 }
 
 function adviceOf({ failed, stopped, total, done }: BatchSummary): string[] {

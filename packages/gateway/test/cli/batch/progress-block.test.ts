@@ -80,6 +80,11 @@ describe('the display of a batch', () => {
     ])
   })
 
+  test('money that leaves something out is at least that', () => {
+    const lines = progressBlock({ ...midway, withoutPrice: 1 }, 'nightly', 80, plain)
+    expect(lines.at(-1)).toBe('1.2M tokens in · 310k out · at least $1.23 spent · $0.1234 saved')
+  })
+
   test('of an input that is still read, nothing is known', () => {
     const reading = { ...midway, phase: 'reading' as const, total: 0, done: 0, failed: 0 }
     expect(progressBlock(reading, 'nightly', 40, plain)[1]).toBe(`${'─'.repeat(34)}   0 %`)

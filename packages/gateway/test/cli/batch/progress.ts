@@ -20,6 +20,7 @@ export const midway: BatchProgress = {
   inputTokens: 1_234_567,
   outputTokens: 310_000,
   usdSpent: 1.2345,
+  withoutPrice: 0,
   usdSaved: 0.1234,
   elapsedMs: 72_000,
   startedAt: '2026-11-23T01:00:00.000Z',

@@ -53,6 +53,12 @@ test.each([
   expect(hasSucceeded({ ...over, done: 19_000, stopped })).toBe(isSuccess)
 })
 
+test('money that leaves something out says so', () => {
+  expect(summaryText({ ...over, withoutPrice: 20 }, 'nightly', lastWord)).toContain(
+    'at least $1.23 spent, $0.1234 saved by what was there already; no price is known for 20 answers (--prices FILE)\n',
+  )
+})
+
 test('where nothing was done, no price is missing', () => {
   const none = { ...over, done: 0, kept: 0, usdSpent: null, usdSaved: null, stopped: 'stalled' as const }
   expect(summaryText(none, 'nightly', lastWord)).toContain('  money    none spent\n')
