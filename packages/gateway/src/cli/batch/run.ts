@@ -11,6 +11,7 @@ import { endSoon } from '../process.ts'
 import { counted } from './figure-text.ts'
 import { costOf, estimateCost, estimateTokens, tokensUsed } from './money.ts'
 import { planText } from './plan-text.ts'
+import { takeWarnings } from './process-warnings.ts'
 import { registryFolder } from './registry.ts'
 import { openReporter } from './reporting.ts'
 import { addRunFlags, type RunSettings, readRunSettings } from './run-flags.ts'
@@ -67,6 +68,7 @@ async function run(settings: RunSettings, input: string): Promise<void> {
 async function runToItsEnd(options: BatchFileOptions, { store, json }: RunSettings): Promise<void> {
   const reporter = await openReporter(json)
   const signals = listenForSignals(reporter.tell)
+  const giveWarningsBack = takeWarnings(reporter.tell)
   if (readStoreKind(store) === 'memory') {
     reporter.tell('memory: forgets everything when this process ends: a restart then knows only what is in --out')
   }
@@ -79,6 +81,7 @@ async function runToItsEnd(options: BatchFileOptions, { store, json }: RunSettin
     throw error
   } finally {
     signals.close()
+    giveWarningsBack()
   }
   reporter.end(summary)
   process.exitCode = hasSucceeded(summary) ? 0 : 1
