@@ -123,6 +123,7 @@ test('where there is no room it stops, and goes on when there is', async () => {
   expect(summary).toMatchObject({ total: 500, failed: 0, stopped: 'disk full' })
   expect(summary.done).toBeLessThan(400)
   expect(runner.stderr()).toContain('out.jsonl or its errors cannot be written (EFBIG): make room and run it again')
+  expect(readFileSync(join(folder, 'out.jsonl'), 'utf8').endsWith('\n')).toBe(true)
   const before = linesOf(folder, 'out.jsonl').length
   expect(before).toBeGreaterThan(100)
   expect(await runToItsEnd(folder)).toMatchObject({ done: 500, kept: before })

@@ -12,7 +12,7 @@ const unexpected = (error: unknown): void => {
 
 test('lines are appended in order behind what stays of the file', async () => {
   const path = join(makeFolder(), 'out')
-  writeFileSync(path, 'kept\ntorn')
+  writeFileSync(path, `kept\n${'torn'.repeat(100)}`)
   const file = await LineFile.open(path, 5, clock, unexpected)
   for (const line of ['é\n', 'b\n', 'c\n']) expect(file.append(line)).toBeUndefined()
   await Promise.resolve()
