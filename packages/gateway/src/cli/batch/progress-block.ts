@@ -10,6 +10,7 @@ import {
   usdText,
 } from './figure-text.ts'
 import { fitted, paint, type TerminalStyle, widthOf } from './terminal-style.ts'
+import { waitText } from './wait-text.ts'
 
 const widest = 80
 const gap = 2
@@ -71,11 +72,11 @@ function spendOf({ inputTokens, outputTokens, usdSpent, usdSaved, withoutPrice }
   ]
 }
 
-function noteOf({ phase, heldMs, trouble }: BatchProgress): string[] {
-  if (phase === 'reading') return ['reading the input']
-  if (phase === 'finishing') return ['finishing: what is in flight, and the files']
-  if (heldMs <= 0) return []
-  return [`waiting ${durationText(heldMs)}: ${trouble ?? 'the upstream asked for it, or is out of reach'}`]
+function noteOf(progress: BatchProgress): string[] {
+  if (progress.phase === 'reading') return ['reading the input']
+  if (progress.phase === 'finishing') return ['finishing: putting the outputs in order']
+  const wait = waitText(progress)
+  return wait === undefined ? [] : [`waiting ${wait}`]
 }
 
 /** Pieces side by side, and below each other where there is no room. */

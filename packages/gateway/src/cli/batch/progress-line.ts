@@ -1,9 +1,11 @@
 import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
 import { aboutUsdText, countText, durationText, percentOf, rateText, shortCountText, usdText } from './figure-text.ts'
+import { waitText } from './wait-text.ts'
 
 /** Where a batch stands, in one line: for logs. */
 export function progressLine(progress: BatchProgress): string {
-  const { done, failed, total, inFlight, limit, kept, replayed, perSecond, etaMs, heldMs, trouble } = progress
+  const { done, failed, total, inFlight, limit, kept, replayed, perSecond, etaMs } = progress
+  const wait = waitText(progress)
   const { inputTokens, outputTokens, usdSpent, usdSaved, withoutPrice } = progress
   return [
     `${countText(done)} of ${countText(total)} done (${percentOf(done + failed, total)} %)`,
@@ -16,7 +18,7 @@ export function progressLine(progress: BatchProgress): string {
     `tokens ${shortCountText(inputTokens)} in ${shortCountText(outputTokens)} out`,
     ...(usdSpent === null ? [] : [`${aboutUsdText(usdSpent, withoutPrice)} spent`]),
     ...(usdSaved === null || usdSaved === 0 ? [] : [`${usdText(usdSaved)} saved`]),
-    ...(heldMs > 0 ? [`waiting ${durationText(heldMs)}${trouble === undefined ? '' : `: ${trouble}`}`] : []),
+    ...(wait === undefined ? [] : [`waiting ${wait}`]),
   ].join(', ')
 }
 

@@ -2,6 +2,7 @@ import type { BatchStatus } from 'retrysafe/internal/batch/status-file'
 import { shownPath, titleOf } from './batch-title.ts'
 import { counted, countText, durationText, percentOf, rateText } from './figure-text.ts'
 import { moneyText, stopText } from './summary-text.ts'
+import { waitText } from './wait-text.ts'
 
 /** Where a batch stands, for people. */
 export function statusText(status: BatchStatus): string {
@@ -36,12 +37,13 @@ function stateText({ state, phase, pid, failed, stopped }: BatchStatus): string 
   }
 }
 
-function paceOf({ state, inFlight, limit, perSecond, etaMs, heldMs, trouble }: BatchStatus): [string, string][] {
+function paceOf(status: BatchStatus): [string, string][] {
+  const { state, inFlight, limit, perSecond, etaMs } = status
   if (state !== 'running') return []
   const eta = etaMs === undefined ? '' : `, ETA ${durationText(etaMs)}`
-  const why = trouble === undefined ? '' : `: ${trouble}`
+  const wait = waitText(status)
   return [
     ['pace', `${countText(inFlight)} of ${countText(limit)} in flight, ${rateText(perSecond)}${eta}`],
-    ...(heldMs > 0 ? [['waiting', `${durationText(heldMs)}${why}`] satisfies [string, string]] : []),
+    ...(wait === undefined ? [] : [['waiting', wait] satisfies [string, string]]),
   ]
 }

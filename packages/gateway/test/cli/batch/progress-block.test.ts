@@ -64,6 +64,9 @@ describe('the display of a batch', () => {
     expect(progressBlock(held, 'n', 80, plain).at(-1)).toBe(
       'waiting 12 s: the upstream asked for it, or is out of reach',
     )
+    expect(progressBlock({ ...held, trouble: 'BatchRefusal: the answer was 429' }, 'n', 80, plain).at(-1)).toBe(
+      'waiting 12 s: the answer was 429',
+    )
     expect(progressBlock({ ...held, trouble: 'ECONNREFUSED' }, 'n', 80, plain).at(-1)).toBe(
       'waiting 12 s: ECONNREFUSED',
     )
