@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { canonicalJson } from '../fingerprint/json.ts'
 import type { BatchLine } from './batch-line.ts'
-import { type MemberRange, memberRanges, textAt } from './json-ranges.ts'
+import { findMember, type MemberRange, textAt, visitMembers } from './json-ranges.ts'
 import type { JsonlLine } from './jsonl-lines.ts'
 
 /** Longest `custom_id`, in UTF-16 units. */
@@ -62,7 +62,7 @@ function readItem(lineNumber: number, bytes: Uint8Array): InputLine {
   const fingerprint = createHash('sha256').update(`${method} ${url.length}:${url};`).update(value).digest('hex')
   const model = readBody(value)
   // The same member in the line as it was written: there is one, the canonical form showed it.
-  const raw = memberRanges(bytes, 0).find(({ name }) => name === 'body')
+  const raw = findMember(bytes, 0, 'body')
   if (raw === undefined) throw new BadLine('body is missing')
   const sizeBytes = bytes.length
   const own = { lineNumber, customId, method, url, model, fingerprint, sizeBytes }
@@ -72,12 +72,12 @@ function readItem(lineNumber: number, bytes: Uint8Array): InputLine {
 function knownMembers(line: Uint8Array): { named: Map<Known, MemberRange>; unknown: string | undefined } {
   const named = new Map<Known, MemberRange>()
   let unknown: string | undefined
-  for (const range of memberRanges(line, 0)) {
-    const name = known.find(each => each === range.name)
-    if (name === undefined) unknown ??= range.name
+  visitMembers(line, 0, (given, range) => {
+    const name = known.find(each => each === given)
+    if (name === undefined) unknown ??= given
     else if (named.has(name)) throw new BadLine(`${name} stands there twice`)
     else named.set(name, range)
-  }
+  })
   return { named, unknown }
 }
 
@@ -116,11 +116,11 @@ function readUrl(url: string): string {
 /** @returns its model; of several the last, as parsers have it */
 function readBody(body: Uint8Array): string | undefined {
   let model: string | undefined
-  for (const { name, start, end } of memberRanges(body, 0)) {
+  visitMembers(body, 0, (name, { start, end }) => {
     if (name === 'model') model = body[start] === quote ? textAt(body, start, end) : undefined
     // `t`: canonical JSON has no space before a value.
     if (name === 'stream' && body[start] === 0x74) throw new BadLine('body has "stream": true: a batch has no streams')
-  }
+  })
   return model
 }
 

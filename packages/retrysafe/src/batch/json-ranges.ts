@@ -4,9 +4,8 @@ const backslash = 0x5c
 const objectEnd = 0x7d
 const decoder = new TextDecoder()
 
-/** A member of an object, and where its value stands. */
+/** Where the value of a member stands. */
 export interface MemberRange {
-  readonly name: string
   /** First byte of the value. */
   readonly start: number
   /** Behind its last byte. */
@@ -14,13 +13,16 @@ export interface MemberRange {
 }
 
 /**
- * The members of the object that begins at `start`, in their order, also those that are there twice. Nothing is copied
- * and nothing is read as a number: a value's bytes are to be had as they stand.
+ * Visits the members of the object that begins at `start`, in their order, also those that are there twice. Nothing is
+ * copied but names, and nothing is read as a number: a value's bytes are to be had as they stand.
  *
  * @param bytes JSON that was checked: whatever else it is, the answer is nonsense
  */
-export function memberRanges(bytes: Uint8Array, start: number): MemberRange[] {
-  const ranges: MemberRange[] = []
+export function visitMembers(
+  bytes: Uint8Array,
+  start: number,
+  visit: (name: string, range: MemberRange) => void,
+): void {
   let at = skipSpace(bytes, skipSpace(bytes, start) + 1)
   while (at < bytes.length && bytes[at] !== objectEnd) {
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
@@ -28,10 +30,18 @@ export function memberRanges(bytes: Uint8Array, start: number): MemberRange[] {
     const name = textAt(bytes, at, nameEnd)
     const valueStart = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1)
     const end = endOfValue(bytes, valueStart)
-    ranges.push({ name, start: valueStart, end })
+    visit(name, { start: valueStart, end })
     at = skipSpace(bytes, end)
   }
-  return ranges
+}
+
+/** The value of a member of that name; of several the last, as parsers have it. */
+export function findMember(bytes: Uint8Array, start: number, wanted: string): MemberRange | undefined {
+  let found: MemberRange | undefined
+  visitMembers(bytes, start, (name, range) => {
+    if (name === wanted) found = range
+  })
+  return found
 }
 
 /** The string that stands in these bytes, quotes included. */

@@ -75,15 +75,16 @@ export class LineFile {
     // What else comes in this turn goes along.
     await Promise.resolve()
     while (this.#waiting.length > 0 && this.#failure === undefined) {
-      const bytes = Buffer.from(this.#waiting.join(''))
+      const lines = this.#waiting
       this.#waiting = []
       this.#waitingBytes = 0
-      await this.#write(bytes).catch(error => this.#fail(error))
+      await this.#write(lines).catch(error => this.#fail(error))
     }
     this.#writing = undefined
   }
 
-  async #write(bytes: Buffer): Promise<void> {
+  async #write(lines: readonly string[]): Promise<void> {
+    const bytes = Buffer.from(lines.join(''))
     await writeAt(this.#file, bytes, this.#lengthBytes)
     this.#lengthBytes += bytes.length
     this.#isDirty = true

@@ -4,7 +4,7 @@ import { members, plain } from '../providers/json-shape.ts'
 import { memberOf } from '../providers/json-value.ts'
 import { selectWatcher } from '../providers/select.ts'
 import type { BatchAnswer, BatchRefusal } from './batch-line.ts'
-import { type MemberRange, memberRanges } from './json-ranges.ts'
+import { findMember } from './json-ranges.ts'
 
 const decoder = new TextDecoder()
 
@@ -87,8 +87,8 @@ export function readOutputLine(bytes: Uint8Array, tag: string): OutputLine {
 function readAnswer(bytes: Uint8Array, response: unknown): BatchAnswer | undefined {
   const status = memberOf(response, 'status_code')
   const requestId = memberOf(response, 'request_id')
-  const responseAt = rangeOf('response', bytes, 0)
-  const bodyAt = responseAt && rangeOf('body', bytes, responseAt.start)
+  const responseAt = findMember(bytes, 0, 'response')
+  const bodyAt = responseAt && findMember(bytes, responseAt.start, 'body')
   if (typeof status !== 'number' || bodyAt === undefined) return undefined
   const body = bytes.subarray(bodyAt.start, bodyAt.end)
   const watcher = selectWatcher({ path: pathOf(memberOf(response, 'body')), mediaType: 'application/json' })
@@ -111,8 +111,4 @@ function pathOf(body: unknown): string {
   if (memberOf(body, 'prompt_eval_count') !== undefined || memberOf(body, 'eval_count') !== undefined)
     return '/api/chat'
   return memberOf(body, 'type') === 'message' ? '/v1/messages' : '/v1/chat/completions'
-}
-
-function rangeOf(name: string, bytes: Uint8Array, start: number): MemberRange | undefined {
-  return memberRanges(bytes, start).find(range => range.name === name)
 }

@@ -8,7 +8,7 @@ import { type JsonlLine, LineTooLong, readJsonlLines } from './jsonl-lines.ts'
 import { readOutputLine } from './output-line.ts'
 
 /** A line holds an answer of at most 64 MiB, which as a string may take six times the room. */
-const maxOutputLineBytes = 536_870_912
+const maxOutputLineBytes = 419_430_400
 
 /** What an output holds that stays. */
 export interface ScannedOutput {

@@ -107,3 +107,13 @@ test('a member without a use is named', () => {
   const line = read(changed({ metadata: 1 }))
   expect(line.kind === 'item' && line.unknown).toBe('metadata')
 })
+
+test('of several models the last counts, as where the body is parsed; one that is no string counts for none', () => {
+  const modelOf = (body: string): string | undefined => {
+    const line = read(`{"custom_id":"a","method":"POST","url":"/v1/x","body":${body}}`)
+    return line.kind === 'item' ? line.line.model : line.reason
+  }
+  expect(modelOf('{"model":"a","x":{"model":"b"},"mo\\u0064el":"c\\n"}')).toBe('c\n')
+  expect(modelOf('{"model":"a","model":7}')).toBeUndefined()
+  expect(modelOf('{}')).toBeUndefined()
+})
