@@ -126,8 +126,10 @@ class Scan {
 
   foreign(what: string): RetrysafeError {
     const { path, batchId } = this.#options
-    const message = `${path} was not written by the batch ${JSON.stringify(batchId)}: ${what} is of another, or of something else`
-    return new RetrysafeError('CONFIG_INVALID', `${message}. Choose another output, or move it away`)
+    const whose = `was not written by the batch ${JSON.stringify(batchId)}: ${what} is of another, or of something else`
+    // Without an id of its own a batch is named for where its output lies.
+    const advice = 'Choose another output, or move it away; one that was moved itself needs the batch id that it had'
+    return new RetrysafeError('CONFIG_INVALID', `${path} ${whose}. ${advice}`)
   }
 
   result(): ScannedOutput {

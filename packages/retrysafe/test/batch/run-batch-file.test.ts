@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { BatchRefusal } from '../../src/batch/batch-line.ts'
 import type { BatchProgress } from '../../src/batch/batch-progress.ts'
@@ -98,6 +98,11 @@ test('an output of another batch, or of something else, is refused and left as i
   const written = readFileSync(stage.output, 'utf8')
   await expect(stage.run({ batchId: 'tuesday' })).rejects.toThrow(/was not written by the batch "tuesday"/)
   expect(readFileSync(stage.output, 'utf8')).toBe(written)
+  // Whose output was moved goes on by the id that it had: the path where it was.
+  const moved = join(stage.folder, 'moved.jsonl')
+  writeFileSync(moved, written)
+  await expect(stage.run({ output: moved })).rejects.toThrow('one that was moved itself needs the batch id that it had')
+  expect(await stage.run({ output: moved, batchId: 'monday' })).toMatchObject({ done: 1, kept: 1 })
   for (const text of ['my notes\n', 'my notes', '{"id":1}\n', inputLine('a')]) {
     writeFileSync(stage.output, text)
     await expect(stage.run()).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
