@@ -74,6 +74,20 @@ test.each([
   expect(sent).toEqual(['a'])
 })
 
+test('an item that an operator cancelled between two tries is not sent again', async () => {
+  const store = memoryStore()
+  const stage = openStage(handleOf(store))
+  const send = (): never => {
+    throw new AnswerError(500, { 'retry-after': '2' })
+  }
+  const run = stage.run(['a'], { leaseMs: 1_000, send })
+  await eventually(() => stage.events.length).toBe(1)
+  const { id, fence } = await onlyRecord(store)
+  expect(await store.cancel(id, fence)).toBe('ok')
+  expect(await run).toEqual(['failed: LEASE_LOST'])
+  expect(stage.sent).toEqual(['a'])
+})
+
 test('a store that is gone for a moment ends no batch, and what could not begin gives its turn back', async () => {
   const faulty = faultyStore(memoryStore())
   const stage = openStage(faulty.store)
