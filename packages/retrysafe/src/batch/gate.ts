@@ -27,11 +27,12 @@ export interface Pass {
 /** The door that every try of a batch goes through: how many may be under way, and when the next may begin. */
 export interface Gate {
   /**
-   * Waits for a turn, in the order of asking.
+   * Waits for a turn, in the order of asking; but what was sent before takes turns with what was not.
    *
+   * @param again whether it was sent before
    * @returns undefined when the signal fired, or `stalled` once nothing answers for too long
    */
-  enter(signal: AbortSignal, tokens: number): Promise<Pass | 'stalled' | undefined>
+  enter(signal: AbortSignal, tokens: number, again?: boolean): Promise<Pass | 'stalled' | undefined>
   /** The most that may be under way now. */
   readonly limit: number
   readonly inFlight: number
@@ -112,12 +113,12 @@ class BatchGate implements Gate {
     return Math.max(this.#hold.heldMs(nowMs), this.#outage.delayMs(nowMs))
   }
 
-  enter(signal: AbortSignal, tokens: number): Promise<Pass | 'stalled' | undefined> {
+  enter(signal: AbortSignal, tokens: number, again = false): Promise<Pass | 'stalled' | undefined> {
     if (signal.aborted) return Promise.resolve(undefined)
     if (this.#patience.stalled) return Promise.resolve('stalled')
     if (this.#queue.size === 0 && this.#delayMs(tokens) === 0) return Promise.resolve(this.#admit(tokens))
-    const turn = this.#queue.wait(signal, tokens)
-    if (this.#queue.size === 1) this.#admitWaiting()
+    const turn = this.#queue.wait(signal, tokens, again)
+    if (this.#queue.size === 1 || again) this.#admitWaiting()
     return turn
   }
 
@@ -125,7 +126,7 @@ class BatchGate implements Gate {
   #admitWaiting(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    for (const waiter of this.#queue) {
+    for (let waiter = this.#queue.first; waiter !== undefined; waiter = this.#queue.first) {
       if (this.#patience.stalled) {
         waiter.settle('stalled')
         continue
@@ -221,7 +222,9 @@ class BatchGate implements Gate {
     if (sent.number >= this.#congestedBefore) {
       this.#congestedBefore = this.#next
       this.#limit.throttled()
-      holdMs = Math.max(holdMs, this.#barrenMs())
+      const barrenMs = this.#barrenMs()
+      // Who says how long to wait is taken at his word.
+      holdMs = retryAfterMs ?? barrenMs
     }
     holdMs = Math.min(holdMs, this.#patience.latestMs(nowMs) - nowMs)
     this.#hold.shut(holdMs, this.limit, this.#latencyMs, nowMs)

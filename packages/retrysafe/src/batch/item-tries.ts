@@ -71,7 +71,7 @@ export class ItemTries<Item, Value> {
 
   /** Waits for the item's turn. @returns whether it came */
   async enter(): Promise<boolean> {
-    const pass = await this.#port.gate.enter(this.#port.stop, this.#item.tokens)
+    const pass = await this.#port.gate.enter(this.#port.stop, this.#item.tokens, this.#count > 0)
     if (pass === 'stalled') this.#stalled = true
     else this.#pass = pass
     return this.#pass !== undefined

@@ -4,9 +4,15 @@ export interface Waiter<Result> {
   settle(result: Result | undefined): void
 }
 
-/** Who waits, in the order of coming; whose signal fires waits no longer and is told `undefined`. */
+/**
+ * Who waits, in the order of coming; but those that come again take turns with the new ones. So nothing that is refused
+ * once or twice waits for all that is new to be refused, too, and nothing that is always refused holds up the others.
+ * Whose signal fires waits no longer and is told `undefined`.
+ */
 export class Queue<Result> {
-  readonly #waiting: Set<Waiter<Result>> = new Set()
+  readonly #again: Set<Waiter<Result>> = new Set()
+  readonly #new: Set<Waiter<Result>> = new Set()
+  #next: Set<Waiter<Result>> = this.#again
   /** One listener a signal, however many wait under it: Node warns of more than ten. */
   readonly #bySignal: Map<AbortSignal, Set<Waiter<Result>>> = new Map()
   readonly #onLeave: () => void
@@ -17,24 +23,33 @@ export class Queue<Result> {
   }
 
   get size(): number {
-    return this.#waiting.size
+    return this.#again.size + this.#new.size
   }
 
-  [Symbol.iterator](): Iterator<Waiter<Result>> {
-    return this.#waiting.values()
+  /** Whose turn it is; undefined: nobody waits. */
+  get first(): Waiter<Result> | undefined {
+    const other = this.#next === this.#again ? this.#new : this.#again
+    for (const waiter of this.#next.size > 0 ? this.#next : other) return waiter
+    return undefined
   }
 
-  /** @param signal one that has not fired */
-  wait(signal: AbortSignal, tokens: number): Promise<Result | undefined> {
+  /**
+   * @param signal one that has not fired
+   * @param again whether it had its turn before
+   */
+  wait(signal: AbortSignal, tokens: number, again = false): Promise<Result | undefined> {
+    const waiting = again ? this.#again : this.#new
     return new Promise(resolve => {
       const waiter: Waiter<Result> = {
         tokens,
         settle: result => {
-          this.#remove(waiter, signal)
+          waiting.delete(waiter)
+          this.#next = again ? this.#new : this.#again
+          this.#forget(waiter, signal)
           resolve(result)
         },
       }
-      this.#waiting.add(waiter)
+      waiting.add(waiter)
       this.#under(signal).add(waiter)
     })
   }
@@ -54,8 +69,7 @@ export class Queue<Result> {
     return waiters
   }
 
-  #remove(waiter: Waiter<Result>, signal: AbortSignal): void {
-    this.#waiting.delete(waiter)
+  #forget(waiter: Waiter<Result>, signal: AbortSignal): void {
     const waiters = this.#bySignal.get(signal)
     waiters?.delete(waiter)
     if (waiters?.size !== 0) return
