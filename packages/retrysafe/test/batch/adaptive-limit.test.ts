@@ -83,6 +83,18 @@ test('long and short items in turns do not strangle the batch either', async () 
   expect(batch.meanLimit(0, 60 * minuteMs, 16)).toBeGreaterThan(15.5)
 })
 
+test('a server that refuses the first call of every item gets it again before it gets another: all are answered in the end', async () => {
+  for (const hint of [{}, { retryAfterMs: 1_000 }]) {
+    const server: SimulatedServer = {
+      reply: (_, __, isFirst) =>
+        isFirst ? { kind: 'throttled', afterMs: 20, ...hint } : { kind: 'answered', afterMs: 20 },
+    }
+    const batch = await run(server, 16, 2)
+    expect(batch.answeredMs.length).toBeGreaterThan(100)
+    expect(batch.throttles - batch.answeredMs.length).toBeLessThanOrEqual(48)
+  }
+})
+
 test('a fixed limit stays what it is, whatever is refused', async () => {
   const batch = new SimulatedBatch(
     refusing(() => 8, about(1_000)),
@@ -134,9 +146,9 @@ test('answers within milliseconds that take ten times as long for a while: that 
   let nowMs = 0
   const quick = serving(random => about(slow(nowMs) ? 20 : 2)(random))
   const server: SimulatedServer = {
-    reply: (atMs, active) => {
+    reply: (atMs, active, isFirst) => {
       nowMs = atMs
-      return quick.reply(atMs, active)
+      return quick.reply(atMs, active, isFirst)
     },
   }
   const batch = await run(server, 16, 0.1)

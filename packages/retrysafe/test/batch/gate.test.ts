@@ -50,6 +50,36 @@ test('whoever comes while others wait goes to the end, also when its estimate wo
   expect(order).toEqual(['large', 'small'])
 })
 
+test('what was sent before takes turns with what was not, each in the order of asking', async () => {
+  const stage = new GateStage({ concurrency: 1 })
+  const passes = [await stage.enter()]
+  const order: string[] = []
+  const come = (name: string, again: boolean): void => {
+    void stage.gate.enter(stage.signal, 0, again).then(pass => {
+      order.push(name)
+      if (typeof pass === 'object') passes.push(pass)
+    })
+  }
+  come('new', false)
+  come('newer', false)
+  come('again', true)
+  come('again, later', true)
+  for (let turn = 0; turn < 4; turn++) {
+    passes[turn]?.leave({ kind: 'answered' })
+    await stage.time.advance(0)
+  }
+  expect(order).toEqual(['again', 'new', 'again, later', 'newer'])
+})
+
+test('what comes again and needs less than what is new enters at once', async () => {
+  const stage = new GateStage({ tokensPerMinute: 6_000 })
+  await stage.enter(100)
+  await stage.come(1, 100)
+  await stage.time.advance(500)
+  expect(typeof (await stage.gate.enter(stage.signal, 10, true))).toBe('object')
+  expect(stage.entered).toEqual([])
+})
+
 test('a signal ends the waiting of all that wait under it; no timer is left, and nobody enters after', async () => {
   const stage = new GateStage({ concurrency: 2 })
   const first = await stage.enter()

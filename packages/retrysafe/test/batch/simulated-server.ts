@@ -11,8 +11,11 @@ export type Reply =
 
 /** A server in virtual time: told how many it serves, and when. */
 export interface SimulatedServer {
-  /** @param active requests that it has not replied to yet, without this one */
-  reply(nowMs: number, active: number): Reply
+  /**
+   * @param active requests that it has not replied to yet, without this one
+   * @param isFirst whether it is the first of its item
+   */
+  reply(nowMs: number, active: number, isFirst: boolean): Reply
 }
 
 /** Serves whatever comes. */
@@ -135,17 +138,18 @@ export class SimulatedBatch {
   }
 
   async #work(): Promise<void> {
-    for (;;) {
-      const pass = await this.gate.enter(this.#over.signal, 0)
+    for (let again = false; ; ) {
+      const pass = await this.gate.enter(this.#over.signal, 0, again)
       if (pass === 'stalled') this.stalled++
       if (pass === 'stalled' || pass === undefined) return
-      await this.#try(pass)
+      again = !(await this.#try(pass, !again))
     }
   }
 
-  #try(pass: Pass): Promise<void> {
+  /** @returns whether it was answered */
+  #try(pass: Pass, isFirst: boolean): Promise<boolean> {
     const { timers, random } = this.#surroundings
-    const reply = this.#server.reply(this.time.nowMs, this.#active++)
+    const reply = this.#server.reply(this.time.nowMs, this.#active++, isFirst)
     this.sentMs.push(this.time.nowMs)
     return new Promise(resolve => {
       timers.after(reply.afterMs, () => {
@@ -153,14 +157,14 @@ export class SimulatedBatch {
         if (reply.kind === 'answered') {
           this.answeredMs.push(this.time.nowMs)
           pass.leave({ kind: 'answered' })
-          return resolve()
+          return resolve(true)
         }
         const trouble = reply.kind
         if (reply.kind === 'throttled') {
           this.throttles++
           pass.leave({ kind: 'throttled', retryAfterMs: reply.retryAfterMs, trouble })
         } else pass.leave({ kind: 'unreachable', trouble })
-        timers.after(random.unit() * 500, resolve)
+        timers.after(random.unit() * 500, () => resolve(false))
       })
     })
   }
