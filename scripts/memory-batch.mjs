@@ -7,12 +7,12 @@ import { parseArgs } from 'node:util'
 import { prepareOrExit, root } from './prepare.mjs'
 
 /**
- * `npm run memory:batch [-- --megabytes 100,1000 --line 20000,100000]`: the peak memory of `retrysafe batch run` on inputs of
+ * `npm run memory:batch [-- --megabytes 100,1000 --line 20000]`: the peak memory of `retrysafe batch run` on inputs of
  * these sizes, in lines of so many bytes, before an upstream that answers at once. What counts is a process's own memory
  * (RssAnon): the pages of the store's file that it has mapped (RssFile) are the system's cache, which it takes back
  * whenever somebody wants the room, and grow with the file. Exit 1 where the largest needs over 1.2 times the smallest.
  */
-const usage = 'npm run memory:batch [-- --megabytes 100,1000 --line 20000,100000 --concurrency 16]'
+const usage = 'npm run memory:batch [-- --megabytes 100,1000 --line 20000 --concurrency 16]'
 const { sizes, lines, concurrency } = readOptions()
 const bin = join(root, 'packages', 'gateway', 'bin', 'retrysafe.js')
 const said = JSON.stringify({
@@ -138,7 +138,7 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         megabytes: { type: 'string', default: '100,1000' },
-        line: { type: 'string', default: '20000,100000' },
+        line: { type: 'string', default: '20000' },
         concurrency: { type: 'string', default: '16' },
       },
     })

@@ -223,8 +223,8 @@ class BatchGate implements Gate {
       this.#congestedBefore = this.#next
       this.#limit.throttled()
       const barrenMs = this.#barrenMs()
-      // Who says how long to wait is taken at his word.
-      holdMs = retryAfterMs ?? barrenMs
+      // Who says how long to wait is taken at his word; 0 says nothing.
+      holdMs = retryAfterMs || barrenMs
     }
     holdMs = Math.min(holdMs, this.#patience.latestMs(nowMs) - nowMs)
     this.#hold.shut(holdMs, this.limit, this.#latencyMs, nowMs)
