@@ -48,6 +48,21 @@ test('what was under way together is halved for once', async () => {
   expect(stage.gate.heldMs()).toBe(0)
 })
 
+test('who says how long to wait is taken at his word, at the tenth refusal, too; nothing is no word', async () => {
+  for (const [retryAfterMs, heldMs] of [
+    [1_000, 1_000],
+    [0, 22_500],
+  ] as const) {
+    const stage = new GateStage()
+    for (let call = 0; call < 10; call++) {
+      await stage.time.advance(stage.gate.heldMs() + 1_000)
+      const pass = await stage.enter()
+      pass.leave({ kind: 'throttled', retryAfterMs, trouble: '429' })
+    }
+    expect(stage.gate.heldMs()).toBe(heldMs)
+  }
+})
+
 test('refusals one after the other, without an answer between them, are waited for longer and longer', async () => {
   const stage = new GateStage({ concurrency: 16 })
   const held: number[] = []
