@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
+import { readBatchStatus } from 'retrysafe/internal/batch/file/status-file'
 import { afterAll, describe, expect, test } from 'vitest'
 import { chatItems, makeBatchFolder } from '../support/batch-files.ts'
 import { eventually } from '../support/eventually.ts'

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
+import { readBatchStatus } from 'retrysafe/internal/batch/file/status-file'
 import { afterAll, expect, test } from 'vitest'
 import { chatItems, makeBatchFolder } from '../support/batch-files.ts'
 import { eventually } from '../support/eventually.ts'

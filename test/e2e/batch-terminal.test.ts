@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
-import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
+import { readBatchStatus } from 'retrysafe/internal/batch/file/status-file'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type BatchFolder, chatItems, makeBatchFolder } from '../support/batch-files.ts'
 import { eventually } from '../support/eventually.ts'

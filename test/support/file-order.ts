@@ -78,7 +78,7 @@ const longest: readonly string[] = [
   'packages/retrysafe/test/stores/postgres/doctor.test.ts',
   'test/fault/lmdb/follow.test.ts',
   'test/fault/lmdb/stop.test.ts',
-  'packages/retrysafe/test/batch/file-kills.test.ts',
+  'packages/retrysafe/test/batch/file/file-kills.test.ts',
   'test/e2e/gateway-crash-takeover.test.ts',
   'packages/retrysafe/test/stores/redis/reconnect.test.ts',
   'test/e2e/migrate.test.ts',

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { describeThrown } from '../engine/thrown.ts'
 import { type BatchItem, ItemReader } from './batch-item.ts'
-import { type Gate, openGate } from './gate.ts'
+import { type Gate, openGate } from './gate/gate.ts'
 import { type BatchPort, settleItem } from './item-call.ts'
 import type { BatchEvent, BatchResult, BatchRules } from './options.ts'
 import { type Outbox, openOutbox } from './outbox.ts'

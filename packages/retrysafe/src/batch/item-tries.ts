@@ -6,7 +6,7 @@ import { isAsyncIterable } from '../engine/function-run.ts'
 import type { AttemptEnd } from '../engine/record.ts'
 import { describeThrown } from '../engine/thrown.ts'
 import type { BatchItem } from './batch-item.ts'
-import type { Gate, GateOutcome, Pass } from './gate.ts'
+import type { Gate, GateOutcome, Pass } from './gate/gate.ts'
 import type { BatchEvent, BatchRules } from './options.ts'
 import { judgeThrown, type TryVerdict } from './try-verdict.ts'
 

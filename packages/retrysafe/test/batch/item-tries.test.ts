@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../../../../test/support/eventually.ts'
 import { ItemReader } from '../../src/batch/batch-item.ts'
-import type { Gate } from '../../src/batch/gate.ts'
+import type { Gate } from '../../src/batch/gate/gate.ts'
 import type { BatchEvent } from '../../src/batch/index.ts'
 import { ItemTries } from '../../src/batch/item-tries.ts'
 import { readBatchRules } from '../../src/batch/options.ts'

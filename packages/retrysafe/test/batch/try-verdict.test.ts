@@ -1,6 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError, RateLimitError } from 'openai'
 import { describe, expect, test } from 'vitest'
-import { BatchRefusal } from '../../src/batch/batch-line.ts'
+import { BatchRefusal } from '../../src/batch/file/batch-line.ts'
 import { judgeThrown, type TryVerdict } from '../../src/batch/try-verdict.ts'
 import { processSurroundings } from '../../src/engine/surroundings.ts'
 import { RetrysafeError } from '../../src/index.ts'

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
+import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
 
 /** What people call a batch: its id, or the file that it writes where that is its id. */
 export function titleOf({ batchId, output }: Pick<BatchProgress, 'batchId' | 'output'>): string {

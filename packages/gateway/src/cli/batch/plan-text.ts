@@ -1,4 +1,4 @@
-import type { BatchPlan, BatchPlanModel } from 'retrysafe/internal/batch/batch-plan'
+import type { BatchPlan, BatchPlanModel } from 'retrysafe/internal/batch/file/batch-plan'
 import { counted, countText, usdText } from './figure-text.ts'
 import { assumedOutputTokens } from './money.ts'
 

@@ -1,4 +1,4 @@
-import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
+import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
 import { aboutUsdText, countText, durationText, percentOf, rateText, shortCountText, usdText } from './figure-text.ts'
 import { waitText } from './wait-text.ts'
 

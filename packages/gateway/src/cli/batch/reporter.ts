@@ -1,5 +1,5 @@
-import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
-import type { BatchSummary } from 'retrysafe/internal/batch/run-batch-file'
+import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
+import type { BatchSummary } from 'retrysafe/internal/batch/file/run-batch-file'
 import { counted } from './figure-text.ts'
 
 /** Tells people, or a program, how a batch goes. */

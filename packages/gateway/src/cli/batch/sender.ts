@@ -1,5 +1,5 @@
-import type { BatchAnswer, BatchLine } from 'retrysafe/internal/batch/batch-line'
-import { BatchRefusal } from 'retrysafe/internal/batch/batch-line'
+import type { BatchAnswer, BatchLine } from 'retrysafe/internal/batch/file/batch-line'
+import { BatchRefusal } from 'retrysafe/internal/batch/file/batch-line'
 import type { BatchContext } from 'retrysafe/internal/batch/options'
 import { headerNames } from 'retrysafe/internal/protocol/headers'
 import { Pool } from 'undici'

@@ -1,4 +1,4 @@
-import type { BatchStatus } from 'retrysafe/internal/batch/status-file'
+import type { BatchStatus } from 'retrysafe/internal/batch/file/status-file'
 import { shownPath, titleOf } from './batch-title.ts'
 import { counted, countText, durationText, percentOf, rateText } from './figure-text.ts'
 import { moneyText, stopText } from './summary-text.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { readBatchStatus } from 'retrysafe/internal/batch/status-file'
+import { readBatchStatus } from 'retrysafe/internal/batch/file/status-file'
 import { registryFolder } from './registry.ts'
 import { addFlag, settingOf, storeFlag } from './run-flags.ts'
 import { statusText } from './status-text.ts'

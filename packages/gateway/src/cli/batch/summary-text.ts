@@ -1,5 +1,5 @@
-import type { BatchProgress, BatchStop } from 'retrysafe/internal/batch/batch-progress'
-import type { BatchSummary } from 'retrysafe/internal/batch/run-batch-file'
+import type { BatchProgress, BatchStop } from 'retrysafe/internal/batch/file/batch-progress'
+import type { BatchSummary } from 'retrysafe/internal/batch/file/run-batch-file'
 import { aboutUsdText, counted, countText, durationText, usdText } from './figure-text.ts'
 
 /** What has become of a batch, for people, and what they may do next. */

@@ -1,4 +1,4 @@
-import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
+import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
 import { durationText } from './figure-text.ts'
 
 /** How long a batch is held back, and why; `undefined` where it is not. */

@@ -1,4 +1,4 @@
-import type { BatchProgress } from 'retrysafe/internal/batch/batch-progress'
+import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
 
 /** A batch of 20,000 items, two thirds done. */
 export const midway: BatchProgress = {

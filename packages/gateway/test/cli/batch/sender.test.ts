@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { BatchRefusal } from 'retrysafe/internal/batch/batch-line'
+import { BatchRefusal } from 'retrysafe/internal/batch/file/batch-line'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { openSender, type Sender, type SenderTerms } from '../../../src/cli/batch/sender.ts'
 

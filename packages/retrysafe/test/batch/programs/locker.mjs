@@ -1,5 +1,5 @@
 // Tries for the lock of every output that it is told, and says whether it has it.
-import { takeOutputLock } from '../../../dist/batch/output-lock.js'
+import { takeOutputLock } from '../../../dist/batch/file/output-lock.js'
 
 let lock
 process.on('message', ({ take, release }) => {
