@@ -7,6 +7,7 @@ import type { AttemptEnd } from '../engine/record.ts'
 import { describeThrown } from '../engine/thrown.ts'
 import type { BatchItem } from './batch-item.ts'
 import type { Gate, GateOutcome, Pass } from './gate/gate.ts'
+import type { BadSpell } from './gate/outage.ts'
 import type { BatchEvent, BatchRules } from './options.ts'
 import { judgeThrown, type TryVerdict } from './try-verdict.ts'
 
@@ -48,8 +49,9 @@ export class ItemTries<Item, Value> {
   readonly #port: TryPort<Item, Value>
   readonly #item: BatchItem<Item>
   #count = 0
-  /** Of these that count, and that nobody answered. */
-  #spent = 0
+  /** When it failed by what may be its own fault; of an outage that is known only later. */
+  readonly #failedIn: BadSpell[] = []
+  #lastSpell: BadSpell | undefined
   #ambiguous = 0
   #blameless = 0
   /** What is known of the sends of this claim, should it end here. */
@@ -71,7 +73,7 @@ export class ItemTries<Item, Value> {
 
   /** Waits for the item's turn. @returns whether it came */
   async enter(): Promise<boolean> {
-    const pass = await this.#port.gate.enter(this.#port.stop, this.#item.tokens, this.#count > 0)
+    const pass = await this.#port.gate.enter(this.#port.stop, this.#item.tokens, this.#count)
     if (pass === 'stalled') this.#stalled = true
     else this.#pass = pass
     return this.#pass !== undefined
@@ -146,11 +148,11 @@ export class ItemTries<Item, Value> {
   #next(error: unknown, stop: AbortSignal): number {
     const { surroundings } = this.#port.rules
     const verdict = judgeThrown(error, surroundings)
-    this.#leave(outcomeOf(verdict, error))
+    const spell = this.#leaveFailed(outcomeOf(verdict, error))
     const isSafe = verdict.kind === 'ambiguous' && this.#honoursKeys()
     // A later answer says nothing of an earlier try that had none.
     if (this.#end !== 'broken') this.#end = endOf(verdict, isSafe)
-    const delayMs = stop.aborted ? undefined : this.#delayMs(verdict, isSafe)
+    const delayMs = stop.aborted ? undefined : this.#delayMs(verdict, isSafe, spell)
     const { key, customId } = this.#item
     const next = delayMs === undefined ? 'fail' : 'retry'
     const facts = { key, customId, tries: this.#count, error, next, delayMs: delayMs ?? 0 } as const
@@ -160,7 +162,7 @@ export class ItemTries<Item, Value> {
   }
 
   /** @returns `undefined`: there is no other try */
-  #delayMs(verdict: TryVerdict, isSafe: boolean): number | undefined {
+  #delayMs(verdict: TryVerdict, isSafe: boolean, spell: BadSpell): number | undefined {
     const { rules } = this.#port
     switch (verdict.kind) {
       case 'final':
@@ -174,13 +176,29 @@ export class ItemTries<Item, Value> {
         if (verdict.kind === 'throttled' && verdict.retryAfterMs) return 0
         return jitterMs(rules, this.#blameless)
       case 'failing':
-        if (++this.#spent > rules.retries) return undefined
-        return Math.min(rules.maxDelayMs, verdict.retryAfterMs ?? jitterMs(rules, this.#spent))
+        if (!this.#mayFailOn(spell)) return undefined
+        return Math.min(rules.maxDelayMs, verdict.retryAfterMs ?? this.#jitterMs(spell))
       case 'ambiguous':
-        if (!verdict.mayRetry || ++this.#spent > rules.retries) return undefined
+        if (!verdict.mayRetry || !this.#mayFailOn(spell)) return undefined
+        // Whosever fault it is, it may have been paid.
         if (!isSafe && ++this.#ambiguous > rules.ambiguousRetries) return undefined
-        return jitterMs(rules, this.#spent)
+        return this.#jitterMs(spell)
     }
+  }
+
+  /** It failed: no retry is used up by what befell everybody. */
+  #mayFailOn(spell: BadSpell): boolean {
+    this.#failedIn.push(spell)
+    return this.#spent <= this.#port.rules.retries && this.#failedIn.length - this.#spent <= mostBlameless
+  }
+
+  get #spent(): number {
+    return this.#failedIn.filter(spell => !spell.isEverybodys).length
+  }
+
+  /** In an outage the gate says when the next may try. */
+  #jitterMs(spell: BadSpell): number {
+    return spell.isEverybodys ? 0 : jitterMs(this.#port.rules, this.#spent)
   }
 
   #honoursKeys(): boolean {
@@ -190,6 +208,18 @@ export class ItemTries<Item, Value> {
       this.#port.rules.safe.warnOnce('batch honoursKeys', `honoursKeys failed: ${describeThrown(error)}`)
       return false
     }
+  }
+
+  /** @returns the bad spell that it was in; of what somebody answered, one that nobody shares */
+  #leaveFailed(outcome: GateOutcome): BadSpell {
+    if (outcome.kind !== 'failed') {
+      this.#leave(outcome)
+      return { isEverybodys: false }
+    }
+    const { gate } = this.#port
+    this.#leave({ ...outcome, isNew: this.#spent === 0 && this.#lastSpell !== gate.spell })
+    this.#lastSpell = gate.spell
+    return gate.spell
   }
 
   #leave(outcome: GateOutcome): void {

@@ -90,6 +90,7 @@ describe('an item', () => {
       inFlight: 0,
       heldMs: () => 0,
       lastTrouble: undefined,
+      spell: { isEverybodys: false },
     }
     const { signal } = new AbortController()
     const item = new ItemReader<string>(rules, true).read('a', 0)

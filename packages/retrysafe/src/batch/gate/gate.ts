@@ -1,9 +1,9 @@
 import type { Surroundings, Timer } from '../../engine/clock.ts'
 import { AdaptiveLimit } from './adaptive-limit.ts'
 import { Hold } from './hold.ts'
-import { Outage } from './outage.ts'
+import { type BadSpell, type Failure, Outage } from './outage.ts'
 import { Patience } from './patience.ts'
-import { Queue } from './queue.ts'
+import { Queue, type Waiter } from './queue.ts'
 import { Rate } from './rate.ts'
 
 /** What a try had to say once it was over: all that the gate ever learns of the other side. */
@@ -13,8 +13,8 @@ export type GateOutcome =
   | { readonly kind: 'throttled'; readonly retryAfterMs: number | undefined; readonly trouble: string }
   /** Nothing was sent: nobody was there to take it. */
   | { readonly kind: 'unreachable'; readonly trouble: string }
-  /** Cut, timeout, 5xx: says nothing of the limit, but is no sign of life either. */
-  | { readonly kind: 'failed'; readonly trouble: string }
+  /** Cut, timeout, 5xx: says nothing of the limit, but is no sign of life either; `isNew`: of an item that had no failure. */
+  | { readonly kind: 'failed'; readonly trouble: string; readonly isNew?: boolean }
   /** Nothing was sent, for reasons of our own: what the pass had taken comes back. */
   | { readonly kind: 'unused' }
 
@@ -29,10 +29,10 @@ export interface Gate {
   /**
    * Waits for a turn, in the order of asking; but what was sent before takes turns with what was not.
    *
-   * @param again whether it was sent before
+   * @param tries how often it was sent before
    * @returns undefined when the signal fired, or `stalled` once nothing answers for too long
    */
-  enter(signal: AbortSignal, tokens: number, again?: boolean): Promise<Pass | 'stalled' | undefined>
+  enter(signal: AbortSignal, tokens: number, tries?: number): Promise<Pass | 'stalled' | undefined>
   /** The most that may be under way now. */
   readonly limit: number
   readonly inFlight: number
@@ -40,6 +40,8 @@ export interface Gate {
   heldMs(): number
   /** The last thing that went wrong, for the message of a stall. */
   readonly lastTrouble: string | undefined
+  /** What goes wrong since the last answer. */
+  readonly spell: BadSpell
 }
 
 export interface GateRules {
@@ -108,17 +110,21 @@ class BatchGate implements Gate {
     return this.#limit.limit
   }
 
+  get spell(): BadSpell {
+    return this.#outage.spell
+  }
+
   heldMs(): number {
     const nowMs = this.#nowMs()
     return Math.max(this.#hold.heldMs(nowMs), this.#outage.delayMs(nowMs))
   }
 
-  enter(signal: AbortSignal, tokens: number, again = false): Promise<Pass | 'stalled' | undefined> {
+  enter(signal: AbortSignal, tokens: number, tries = 0): Promise<Pass | 'stalled' | undefined> {
     if (signal.aborted) return Promise.resolve(undefined)
     if (this.#patience.stalled) return Promise.resolve('stalled')
     if (this.#queue.size === 0 && this.#delayMs(tokens) === 0) return Promise.resolve(this.#admit(tokens))
-    const turn = this.#queue.wait(signal, tokens, again)
-    if (this.#queue.size === 1 || again) this.#admitWaiting()
+    const turn = this.#queue.wait(signal, tokens, tries)
+    if (this.#queue.size === 1 || tries > 0) this.#admitWaiting()
     return turn
   }
 
@@ -126,7 +132,7 @@ class BatchGate implements Gate {
   #admitWaiting(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    for (let waiter = this.#queue.first; waiter !== undefined; waiter = this.#queue.first) {
+    for (let waiter = this.#first(); waiter !== undefined; waiter = this.#first()) {
       if (this.#patience.stalled) {
         waiter.settle('stalled')
         continue
@@ -138,6 +144,11 @@ class BatchGate implements Gate {
         return
       }
     }
+  }
+
+  #first(): Waiter<Pass | 'stalled'> | undefined {
+    const probes = this.inFlight < this.limit && this.#outage.isDue(this.#nowMs())
+    return probes ? this.#queue.probe : this.#queue.first
   }
 
   #wake(delayMs: number): void {
@@ -191,10 +202,10 @@ class BatchGate implements Gate {
         break
       case 'unreachable':
         this.#tokens?.giveBack(sent.tokens, nowMs)
-        this.#outage.unreachable(sent.number, this.#next, nowMs, this.#patience.latestMs(nowMs))
+        this.#outage.unreachable(this.#failure(sent, nowMs))
         break
       case 'failed':
-        this.#outage.failed(sent.number, this.#next, nowMs, this.#patience.latestMs(nowMs))
+        this.#outage.failed(this.#failure(sent, nowMs), outcome.isNew === true, limit)
         break
       case 'unused':
         this.#tokens?.giveBack(sent.tokens, nowMs)
@@ -203,6 +214,10 @@ class BatchGate implements Gate {
     }
     if (this.#queue.size > 0) this.#admitWaiting()
     this.#tell(limit)
+  }
+
+  #failure({ number }: Sent, nowMs: number): Failure {
+    return { number, nextNumber: this.#next, nowMs, latestMs: this.#patience.latestMs(nowMs) }
   }
 
   #answered(sent: Sent, tokens: number | undefined, wasBusy: boolean, nowMs: number): void {

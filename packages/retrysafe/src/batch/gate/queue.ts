@@ -1,6 +1,8 @@
 /** Somebody who waits for a turn. */
 export interface Waiter<Result> {
   readonly tokens: number
+  /** How often it was sent before. */
+  readonly tries: number
   settle(result: Result | undefined): void
 }
 
@@ -33,15 +35,24 @@ export class Queue<Result> {
     return undefined
   }
 
+  /** Who tries for all others, in the same turns, but by the one that was sent most often: its next may be answered. */
+  get probe(): Waiter<Result> | undefined {
+    const { first } = this
+    if (first === undefined || first.tries === 0) return first
+    return [...this.#again].reduce((most, other) => (other.tries > most.tries ? other : most))
+  }
+
   /**
    * @param signal one that has not fired
-   * @param again whether it had its turn before
+   * @param tries how often it had its turn before
    */
-  wait(signal: AbortSignal, tokens: number, again = false): Promise<Result | undefined> {
+  wait(signal: AbortSignal, tokens: number, tries = 0): Promise<Result | undefined> {
+    const again = tries > 0
     const waiting = again ? this.#again : this.#new
     return new Promise(resolve => {
       const waiter: Waiter<Result> = {
         tokens,
+        tries,
         settle: result => {
           waiting.delete(waiter)
           this.#next = again ? this.#new : this.#again

@@ -54,16 +54,16 @@ test('what was sent before takes turns with what was not, each in the order of a
   const stage = new GateStage({ concurrency: 1 })
   const passes = [await stage.enter()]
   const order: string[] = []
-  const come = (name: string, again: boolean): void => {
-    void stage.gate.enter(stage.signal, 0, again).then(pass => {
+  const come = (name: string, tries: number): void => {
+    void stage.gate.enter(stage.signal, 0, tries).then(pass => {
       order.push(name)
       if (typeof pass === 'object') passes.push(pass)
     })
   }
-  come('new', false)
-  come('newer', false)
-  come('again', true)
-  come('again, later', true)
+  come('new', 0)
+  come('newer', 0)
+  come('again', 1)
+  come('again, later', 1)
   for (let turn = 0; turn < 4; turn++) {
     passes[turn]?.leave({ kind: 'answered' })
     await stage.time.advance(0)
@@ -76,7 +76,7 @@ test('what comes again and needs less than what is new enters at once', async ()
   await stage.enter(100)
   await stage.come(1, 100)
   await stage.time.advance(500)
-  expect(typeof (await stage.gate.enter(stage.signal, 10, true))).toBe('object')
+  expect(typeof (await stage.gate.enter(stage.signal, 10, 1))).toBe('object')
   expect(stage.entered).toEqual([])
 })
 

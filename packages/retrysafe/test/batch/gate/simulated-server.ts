@@ -138,11 +138,11 @@ export class SimulatedBatch {
   }
 
   async #work(): Promise<void> {
-    for (let again = false; ; ) {
-      const pass = await this.gate.enter(this.#over.signal, 0, again)
+    for (let tries = 0; ; ) {
+      const pass = await this.gate.enter(this.#over.signal, 0, tries)
       if (pass === 'stalled') this.stalled++
       if (pass === 'stalled' || pass === undefined) return
-      again = !(await this.#try(pass, !again))
+      tries = (await this.#try(pass, tries === 0)) ? 0 : tries + 1
     }
   }
 
