@@ -38,8 +38,8 @@ const networkCode =
   /^(E(CONN|PIPE$|TIMEDOUT$|HOST|NET|AI_|ADDRNOTAVAIL$|PROTO$|NOTFOUND$|SOCKET)|UND_ERR_|HPE_|Connection|FailedToOpen|ERR_(HTTP2|STREAM_PREMATURE_CLOSE$|SOCKET|SSL|TLS|CANCELED)|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ANSWER_INCOMPLETE$)/
 /** As `fetch` says it, where it says it without a code. */
 const networkMessage = /^(fetch failed|terminated|network error|load failed|failed to fetch|other side closed)/i
-/** Of the SDKs of providers; and what a signal with a time limit throws. */
-const networkName = /^(API(Connection(Timeout)?|UserAbort)Error|AbortError|TimeoutError|ConnectTimeoutError)$/
+/** Of the SDKs of providers; what a signal with a time limit throws; and undici's for what is no HTTP, often without a code. */
+const networkName = /^(HTTPParserError|API(Connection(Timeout)?|UserAbort)Error|AbortError|TimeoutError|ConnectTimeoutError)$/
 
 const longestChain = 8
 

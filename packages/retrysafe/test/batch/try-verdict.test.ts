@@ -107,6 +107,8 @@ describe('no answer', () => {
     expect(verdictOf(AbortSignal.abort().reason)).toEqual(ambiguous)
     expect(verdictOf(new TypeError('terminated'))).toEqual(ambiguous)
     expect(verdictOf(Object.assign(new Error('cut'), { code: 'ANSWER_INCOMPLETE' }))).toEqual(ambiguous)
+    // undici's, of an answer that is no HTTP, and without a code.
+    expect(verdictOf(Object.assign(new Error('Expected HTTP/'), { name: 'HTTPParserError' }))).toEqual(ambiguous)
     expect(verdictOf(Object.assign(new Error('never begun'), { notSent: true }))).toEqual({ kind: 'unreachable' })
   })
 

@@ -20,8 +20,8 @@ const leastUsd = 0.0001
  * @param withoutPrice how much of it nobody knows the price of
  */
 export function aboutUsdText(usd: number, withoutPrice: number): string {
-  if (withoutPrice > 0) return `at least ${usdText(usd)}`
-  return usd > 0 && usd < leastUsd ? usdText(usd) : `about ${usdText(usd)}`
+  if (usd > 0 && usd < leastUsd) return usdText(usd)
+  return `${withoutPrice > 0 ? 'at least' : 'about'} ${usdText(usd)}`
 }
 
 /** US dollars with the digits that say something: `$0.0123`, `$12.35`, `$1,234.57`. */

@@ -39,7 +39,8 @@ export function judgeAnswer(path: string, answer: ExchangeAnswer, maxBytes: numb
   if (status < 200 || status > 299) {
     return { kind: 'failure', body: beginOf(decoded), reason: `it answered ${status}` }
   }
-  const watcher = selectWatcher({ path, mediaType: mediaTypeOf(headers['content-type']) })
+  // Without a type it is taken for what was asked for, and shows by itself whether it is whole.
+  const watcher = selectWatcher({ path, mediaType: mediaTypeOf(headers['content-type'] || 'application/json') })
   watcher.write(decoded)
   const verdict = watcher.end(true)
   switch (verdict.kind) {
@@ -78,7 +79,7 @@ function beginOf(bytes: Uint8Array): string {
 /** What is no text is told as JSON that holds its bytes. */
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     return JSON.stringify({ base64: Buffer.from(bytes).toString('base64') })
   }

@@ -20,7 +20,7 @@ test('figures are written so that people can read them', () => {
     ...['$0', 'under $0.0001', '$0.0123', '$0.5000', '$12.35', '$1,234.57'],
   ])
   expect([0, 0.000_01, 0.5].map(usd => aboutUsdText(usd, 0))).toEqual(['about $0', 'under $0.0001', 'about $0.5000'])
-  expect(aboutUsdText(0.5, 3)).toBe('at least $0.5000')
+  expect([0.000_01, 0.5].map(usd => aboutUsdText(usd, 3))).toEqual(['under $0.0001', 'at least $0.5000'])
   expect([0, 4_400, 59_600, 106_000, 7_500_000, 273_600_000].map(durationText)).toEqual([
     ...['0 s', '4 s', '1 min 00 s', '1 min 46 s', '2 h 05 min', '3 d 4 h'],
   ])

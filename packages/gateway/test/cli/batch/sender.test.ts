@@ -154,6 +154,15 @@ describe('an answer of which the end is missing', () => {
     expect(requests).toHaveLength(1)
   })
 
+  test.each(['no HTTP at all\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"id":\r\n0\r\n\r\n'])(
+    '%j is no HTTP, and may have been paid',
+    async bytes => {
+      handler = (_, request) => void request.socket.end(bytes)
+      const failure = await failureOf(open().send(lineOf('{}'), context))
+      expect(failure).toMatchObject({ name: 'HTTPParserError', status: undefined, notSent: undefined })
+    },
+  )
+
   test('silence longer than --timeout', async () => {
     handler = () => {}
     const failure = await failureOf(open({ timeoutMs: 50 }).send(lineOf('{}'), context))
@@ -173,6 +182,18 @@ test('where nobody listens nothing was sent', async () => {
 
 test('what comes encoded all the same is decoded', async () => {
   handler = response => response.writeHead(200, { ...json, 'Content-Encoding': 'gzip' }).end(gzipSync(success))
+  expect((await open().send(lineOf('{}'), context)).body).toBe(success)
+})
+
+test('what comes whole and without a type was paid, and is kept', async () => {
+  handler = response => response.writeHead(200).end(success)
+  expect((await open().send(lineOf('{}'), context)).body).toBe(success)
+  handler = response => response.writeHead(200).end(success.slice(0, 30))
+  expect(await failureOf(open().send(lineOf('{}'), context))).toMatchObject({ code: 'ANSWER_INCOMPLETE' })
+})
+
+test('a mark of the byte order before the JSON is no part of it', async () => {
+  handler = response => response.writeHead(200, json).end(`\ufeff${success}`)
   expect((await open().send(lineOf('{}'), context)).body).toBe(success)
 })
 
