@@ -158,7 +158,8 @@ export class ItemTries<Item, Value> {
     const facts = { key, customId, tries: this.#count, error, next, delayMs: delayMs ?? 0 } as const
     this.#port.tell({ kind: 'try failed', ...facts })
     if (delayMs === undefined) throw new TriesEnded(this.#end, { kind: 'failed', error })
-    return delayMs
+    // At the end of all patience there is a last try.
+    return Math.min(delayMs, this.#port.gate.patienceMs())
   }
 
   /** @returns `undefined`: there is no other try */

@@ -39,7 +39,8 @@ const networkCode =
 /** As `fetch` says it, where it says it without a code. */
 const networkMessage = /^(fetch failed|terminated|network error|load failed|failed to fetch|other side closed)/i
 /** Of the SDKs of providers; what a signal with a time limit throws; and undici's for what is no HTTP, often without a code. */
-const networkName = /^(HTTPParserError|API(Connection(Timeout)?|UserAbort)Error|AbortError|TimeoutError|ConnectTimeoutError)$/
+const networkName =
+  /^(HTTPParserError|API(Connection(Timeout)?|UserAbort)Error|AbortError|TimeoutError|ConnectTimeoutError)$/
 
 const longestChain = 8
 

@@ -4,7 +4,7 @@ import { ItemReader } from '../../src/batch/batch-item.ts'
 import type { Gate } from '../../src/batch/gate/gate.ts'
 import type { BatchEvent } from '../../src/batch/index.ts'
 import { ItemTries } from '../../src/batch/item-tries.ts'
-import { readBatchRules } from '../../src/batch/options.ts'
+import { type BatchRules, readBatchRules } from '../../src/batch/options.ts'
 import type { Attempt } from '../../src/engine/attempt.ts'
 import { gate } from '../functions/stage.ts'
 import { AnswerError, networkError, openStage, type StageOptions } from './batch-stage.ts'
@@ -25,6 +25,25 @@ async function tried(script: readonly unknown[], options: StageOptions = {}): Pr
 const answer = (status: number, headers: Record<string, string> = {}): AnswerError => new AnswerError(status, headers)
 const times = (count: number, error: unknown): unknown[] => Array.from({ length: count }, () => error)
 const cut = networkError('ECONNRESET')
+
+/** All tries of an item at a gate that lets everybody in at once: the real one would make it a matter of minutes. */
+async function runOpen(rules: BatchRules<string, string>, patienceMs = Number.POSITIVE_INFINITY): Promise<string> {
+  const open: Gate = {
+    enter: async () => ({ leave: () => {} }),
+    limit: 1,
+    inFlight: 0,
+    heldMs: () => 0,
+    patienceMs: () => patienceMs,
+    lastTrouble: undefined,
+    spell: { isEverybodys: false },
+  }
+  const { signal } = new AbortController()
+  const item = new ItemReader<string>(rules, true).read('a', 0)
+  const tries = new ItemTries({ rules, gate: open, stop: signal, tell: () => {} }, item)
+  const attempt = { mayTryAgain: async () => true, isCancelled: false } as Attempt
+  await tries.enter()
+  return tries.run(attempt, signal)
+}
 
 describe('an item', () => {
   test.each<[string, readonly unknown[], StageOptions, readonly unknown[]]>([
@@ -83,22 +102,19 @@ describe('an item', () => {
       throw answer(429)
     }
     const rules = readBatchRules({ batchId: 'b', safe, send, baseDelayMs: 0 })
-    // A gate that lets everybody in at once: the real one would make this a matter of minutes.
-    const open: Gate = {
-      enter: async () => ({ leave: () => {} }),
-      limit: 1,
-      inFlight: 0,
-      heldMs: () => 0,
-      lastTrouble: undefined,
-      spell: { isEverybodys: false },
-    }
-    const { signal } = new AbortController()
-    const item = new ItemReader<string>(rules, true).read('a', 0)
-    const tries = new ItemTries({ rules, gate: open, stop: signal, tell: () => {} }, item)
-    const attempt = { mayTryAgain: async () => true, isCancelled: false } as Attempt
-    await tries.enter()
-    await expect(tries.run(attempt, signal)).rejects.toMatchObject({ end: 'failed', why: { kind: 'failed' } })
+    await expect(runOpen(rules)).rejects.toMatchObject({ end: 'failed', why: { kind: 'failed' } })
     expect(sends).toBe(101)
+  })
+
+  test('waits no longer between its tries than nothing but trouble is borne', async () => {
+    const { safe } = openStage()
+    const script: unknown[] = times(8, answer(429))
+    const send = (): string => {
+      if (script.length > 0) throw script.shift()
+      return 'done'
+    }
+    const rules = readBatchRules({ batchId: 'b', safe, send, baseDelayMs: 60_000 })
+    expect(await runOpen(rules, 0)).toBe('done')
   })
 
   test('whose result nobody can keep fails, and may have run', async () => {

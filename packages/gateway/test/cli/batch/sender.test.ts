@@ -154,14 +154,14 @@ describe('an answer of which the end is missing', () => {
     expect(requests).toHaveLength(1)
   })
 
-  test.each(['no HTTP at all\r\n\r\n', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"id":\r\n0\r\n\r\n'])(
-    '%j is no HTTP, and may have been paid',
-    async bytes => {
-      handler = (_, request) => void request.socket.end(bytes)
-      const failure = await failureOf(open().send(lineOf('{}'), context))
-      expect(failure).toMatchObject({ name: 'HTTPParserError', status: undefined, notSent: undefined })
-    },
-  )
+  test.each([
+    'no HTTP at all\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"id":\r\n0\r\n\r\n',
+  ])('%j is no HTTP, and may have been paid', async bytes => {
+    handler = (_, request) => void request.socket.end(bytes)
+    const failure = await failureOf(open().send(lineOf('{}'), context))
+    expect(failure).toMatchObject({ name: 'HTTPParserError', status: undefined, notSent: undefined })
+  })
 
   test('silence longer than --timeout', async () => {
     handler = () => {}

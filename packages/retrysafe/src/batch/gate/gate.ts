@@ -38,6 +38,8 @@ export interface Gate {
   readonly inFlight: number
   /** How much longer nobody may enter; 0: not held. */
   heldMs(): number
+  /** How much longer nothing but trouble is borne; no wait need be longer. Infinity: there is none, or it is over. */
+  patienceMs(): number
   /** The last thing that went wrong, for the message of a stall. */
   readonly lastTrouble: string | undefined
   /** What goes wrong since the last answer. */
@@ -117,6 +119,11 @@ class BatchGate implements Gate {
   heldMs(): number {
     const nowMs = this.#nowMs()
     return Math.max(this.#hold.heldMs(nowMs), this.#outage.delayMs(nowMs))
+  }
+
+  patienceMs(): number {
+    const nowMs = this.#nowMs()
+    return this.#patience.latestMs(nowMs) - nowMs
   }
 
   enter(signal: AbortSignal, tokens: number, tries = 0): Promise<Pass | 'stalled' | undefined> {
