@@ -22,6 +22,11 @@ export interface RetrysafeOptions extends PolicyOptions {
   readonly maxWaiters?: number
   /** Bytes of an outcome's body that are kept: 0 to 1 GiB. Default 67_108_864 (64 MiB). */
   readonly maxResultBytes?: number
+  /**
+   * Where `store` is the URL of an LMDB store: bytes of its file that may count as this process's memory, as `lmdbStore`
+   * has it: 1_048_576 to 2^40. Default: all that the system leaves there.
+   */
+  readonly maxMappedBytes?: number
   /** Hears what becomes of every call. */
   readonly onEvent?: CallListener
   /**
@@ -131,7 +136,7 @@ function makeWarner(): Safe['warnOnce'] {
 }
 
 function readEngineOptions(options: RetrysafeOptions): () => Promise<Engine> {
-  const { store, scopeSecret } = options
+  const { store, scopeSecret, maxMappedBytes } = options
   if (typeof store === 'string') readStoreKind(store)
   else if (typeof store?.claim !== 'function')
     throw new RetrysafeError('CONFIG_INVALID', 'createRetrysafe({ store }): store takes a store, or the URL of one')
@@ -140,5 +145,7 @@ function readEngineOptions(options: RetrysafeOptions): () => Promise<Engine> {
     maxResultBytes: whole('maxResultBytes', options.maxResultBytes ?? 67_108_864, 0, 1_073_741_824),
     ...(scopeSecret !== undefined && { scopeSecret: Buffer.from(scopeSecret as Uint8Array) }),
   }
-  return async () => openEngine({ store: typeof store === 'string' ? await openStore(store) : store, ...rest })
+  const mapped =
+    maxMappedBytes === undefined ? {} : { maxMappedBytes: whole('maxMappedBytes', maxMappedBytes, 1_048_576, 2 ** 40) }
+  return async () => openEngine({ store: typeof store === 'string' ? await openStore(store, mapped) : store, ...rest })
 }

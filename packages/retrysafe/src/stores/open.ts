@@ -10,6 +10,8 @@ const forms =
 export interface OpenOptions {
   /** Hears what is worth knowing about the server, a sentence each. Default: a warning of the process. */
   readonly warn?: (message: string) => void
+  /** Of an LMDB store: as `lmdbStore` has it. */
+  readonly maxMappedBytes?: number
 }
 
 /**
@@ -24,7 +26,7 @@ export interface OpenOptions {
  * @example
  * const store = await openStore('lmdb:./retrysafe-data')
  */
-export async function openStore(url: string, { warn }: OpenOptions = {}): Promise<Store> {
+export async function openStore(url: string, { warn, maxMappedBytes }: OpenOptions = {}): Promise<Store> {
   switch (readStoreKind(url)) {
     case 'redis': {
       const { redisStore } = await import('./redis/store.ts')
@@ -32,7 +34,7 @@ export async function openStore(url: string, { warn }: OpenOptions = {}): Promis
     }
     case 'lmdb': {
       const { lmdbStore } = await import('./lmdb/store.ts')
-      return lmdbStore({ path: readPath(url) })
+      return lmdbStore({ path: readPath(url), ...(maxMappedBytes !== undefined && { maxMappedBytes }) })
     }
     case 'postgres': {
       const { postgresStore } = await import('./postgres/store.ts')

@@ -42,6 +42,9 @@ export function addBatchRunCommand(batch: Command): void {
   command.action((input: string) => run(readRunSettings(command), input))
 }
 
+/** A batch looks at every page of its store, and none of them twice soon: its memory is not to grow with its length. */
+const maxMappedBytes = 16_777_216
+
 async function run(settings: RunSettings, input: string): Promise<void> {
   // Who reads along may leave; the batch goes on.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
@@ -51,7 +54,7 @@ async function run(settings: RunSettings, input: string): Promise<void> {
     connections: settings.concurrency,
     timeoutMs: settings.timeoutMs,
   })
-  const safe = createRetrysafe({ store: settings.store })
+  const safe = createRetrysafe({ store: settings.store, maxMappedBytes })
   const options = { ...fileOptions(settings, input), safe, send: sender.send, honoursKeys: sender.honoursKeys }
   try {
     await (settings.dryRun ? plan(options, settings.json) : runToItsEnd(options, settings))

@@ -1,28 +1,17 @@
 import { join } from 'node:path'
-import type { Database, RootDatabase } from 'lmdb'
-import { pause, type Timers } from '../../engine/clock.ts'
+import { pause, type Timers, within } from '../../engine/clock.ts'
 import { RetrysafeError } from '../../engine/errors.ts'
 import { describeThrown } from '../../engine/thrown.ts'
-import { requirePeer } from '../peer.ts'
 import { DiskRoom, type Need } from './disk-room.ts'
 import { asStoreError, type Folder, newerVersion } from './folder.ts'
-import { rowFormat } from './row-codec.ts'
+import { ignoreReason, type Lmdb, loadLmdb, type OpenFile, openFile, type Table, type Tables } from './tables.ts'
 import { WriteWatch } from './write-watch.ts'
 
-/** A table of bytes under bytes; rows that are changed conditionally carry a revision. */
-export type Table = Database<Buffer, Buffer>
-
-/** An LMDB file that is open, and the one way to write to it. */
-export interface Environment {
-  readonly records: Table
-  readonly logs: Table
-  readonly steps: Table
-  readonly expiry: Table
-  readonly unknown: Table
-  readonly pairs: Table
-  readonly counters: Table
-  readonly marks: Table
-  readonly meta: Table
+/**
+ * An LMDB file that is open, and the one way to write to it. Its tables are to be asked for anew after every `await`, and
+ * in every write: the file may have been mapped anew meanwhile.
+ */
+export interface Environment extends Tables {
   /** The revision that came with the last `getBinary` of a table with revisions. */
   lastRevision(): number
   /**
@@ -44,23 +33,13 @@ export interface Environment {
   abandon(): void
   /** Runs something while no process can commit. */
   underLock(run: () => void): void
+  /**
+   * Maps the file anew: pages that were looked at count as memory of this process until then. Writes wait meanwhile, for
+   * a few milliseconds. Does nothing while somebody else has the file open: who opens asks all others to stand still.
+   */
+  remap(): Promise<void>
   close(): Promise<void>
 }
-
-interface Lmdb {
-  /** Opens the files; the class's constructor begins the first transaction. */
-  openAsClass(options: object): new (name: null, options: object) => RootDatabase<Buffer, Buffer>
-  getLastVersion(): number
-}
-
-const plain = { encoding: 'binary', keyEncoding: 'binary' } as const
-const revised = { ...plain, useVersions: true } as const
-
-/**
- * Addresses that are set aside for the file, and no memory: where it outgrows them lmdb maps it once more, and keeps the
- * old map, so that a process would seem to hold each page twice. On Windows a file would be made as large.
- */
-const mappedBytes = 68_719_476_736
 
 export interface EnvironmentOptions {
   readonly folder: Folder
@@ -70,92 +49,186 @@ export interface EnvironmentOptions {
   readonly stuck: () => void
 }
 
+/** Writes that have not come to an end by then may never. */
+const drainMs = 2_000
+
 /** @throws {RetrysafeError} `PEER_MISSING`, `STORE_INCOMPATIBLE`, `STORE_FULL`, `STORE_UNAVAILABLE` */
 export function openEnvironment(options: EnvironmentOptions): Environment {
   const { folder } = options
-  let opened: RootDatabase<Buffer, Buffer> | undefined
   try {
-    const lmdb = requirePeer('lmdb', 'an LMDB store') as Lmdb
-    const settings = {
-      ...plain,
-      path: folder.path,
-      // A folder may well have a dot in its name.
-      noSubdir: false,
-      maxDbs: 12,
-      ...(process.platform !== 'win32' && { mapSize: mappedBytes }),
-      // What is visible is on the disk. And with `overlappingSync` a process that is killed can undo others' commits.
-      overlappingSync: false,
-      // A batch that LMDB began before it was whole would hold the lock while this thread writes the rest of it.
-      batchStartThreshold: 1_000_000_000,
-    }
-    // Whoever holds LMDB's lock for us lets go of it before the first transaction.
-    const Root = folder.enter(() => lmdb.openAsClass(settings))
-    const root = new Root(null, settings)
-    opened = root
-    // LMDB's batch of a turn has a promise of its own: unless somebody holds it, a full disk ends the process.
-    root.on('beforecommit', () => queueMicrotask(() => void root.committed.then(ignore, ignoreReason)))
-    const watch = new WriteWatch(options)
-    const table = (name: string, kind: typeof plain | typeof revised): Table => root.openDB({ name, ...kind })
-    const meta = table('meta', plain)
-    requireFormat(meta, join(folder.path, 'data.mdb'))
-    const tables = {
-      records: table('records', revised),
-      logs: table('logs', plain),
-      steps: table('steps', plain),
-      expiry: table('expiry', plain),
-      unknown: table('unknown', plain),
-      pairs: table('pairs', revised),
-      counters: table('counters', revised),
-      marks: table('marks', plain),
-      meta,
-    }
-    const insideBytes = (): number => freeBytesOf(root, Object.values(tables))
-    const room = new DiskRoom({ path: folder.path, monotonicMs: options.monotonicMs, insideBytes })
-    return {
-      ...tables,
-      lastRevision: () => lmdb.getLastVersion(),
-      refresh() {
-        watch.requireOpen()
-        root.resetReadTxn()
-      },
-      async commit(write, need) {
-        const holdMs = watch.holdMs()
-        if (holdMs > 0) await pause(options.timers, holdMs)
-        const entered = need === undefined ? false : room.enter(need)
-        const isTight = typeof entered === 'boolean' ? entered : await entered
-        const leave = (): void => (need === undefined ? undefined : room.leave(need))
-        const commit = begin(watch, () => write(isTight), leave)
-        commit.catch(ignoreReason)
-        try {
-          return await watch.bound(commit)
-        } catch (error) {
-          throw await asWriteError(folder.path, error)
-        }
-      },
-      abandon: () => watch.abandon(),
-      underLock: run => root.transactionSync(run),
-      async close() {
-        if (!watch.close()) return
-        await root.close()
-        folder.openers.leave()
-      },
-    }
+    const lmdb = loadLmdb()
+    return new LmdbEnvironment(options, lmdb, openFile(lmdb, folder, false))
   } catch (error) {
-    void opened?.close()
     folder.openers.leave()
     throw asOpenError(folder.path, error)
   }
 }
 
-/** @param over called when it is over, also where that is after its time-out */
-function begin(watch: WriteWatch, write: () => Promise<boolean>, over: () => void): Promise<boolean> {
-  try {
-    const commit = watch.begin(write)
-    commit.then(over, over)
-    return commit
-  } catch (error) {
-    over()
-    throw error
+class LmdbEnvironment implements Environment {
+  readonly #options: EnvironmentOptions
+  readonly #lmdb: Lmdb
+  readonly #watch: WriteWatch
+  readonly #room: DiskRoom
+  /** Absent while it is mapped anew. */
+  #file: OpenFile | undefined
+  #remapping: Promise<void> | undefined
+  /** Writes that LMDB has and that are not over. */
+  #queued = 0
+  #drained: () => void = () => {}
+  #isClosed = false
+
+  constructor(options: EnvironmentOptions, lmdb: Lmdb, file: OpenFile) {
+    const { folder, monotonicMs } = options
+    const insideBytes = (): number => freeBytesOf(this.#open())
+    this.#options = options
+    this.#lmdb = lmdb
+    this.#file = file
+    this.#watch = new WriteWatch(options)
+    this.#room = new DiskRoom({ path: folder.path, monotonicMs, insideBytes })
+  }
+
+  get records(): Table {
+    return this.#open().tables.records
+  }
+
+  get logs(): Table {
+    return this.#open().tables.logs
+  }
+
+  get steps(): Table {
+    return this.#open().tables.steps
+  }
+
+  get expiry(): Table {
+    return this.#open().tables.expiry
+  }
+
+  get unknown(): Table {
+    return this.#open().tables.unknown
+  }
+
+  get pairs(): Table {
+    return this.#open().tables.pairs
+  }
+
+  get counters(): Table {
+    return this.#open().tables.counters
+  }
+
+  get marks(): Table {
+    return this.#open().tables.marks
+  }
+
+  get meta(): Table {
+    return this.#open().tables.meta
+  }
+
+  lastRevision(): number {
+    return this.#lmdb.getLastVersion()
+  }
+
+  refresh(): void {
+    this.#watch.requireOpen()
+    this.#open().root.resetReadTxn()
+  }
+
+  async commit(write: (isTight: boolean) => Promise<boolean>, need?: Need): Promise<boolean> {
+    const holdMs = this.#watch.holdMs()
+    if (holdMs > 0) await pause(this.#options.timers, holdMs)
+    const entered = need === undefined ? false : this.#room.enter(need)
+    const isTight = typeof entered === 'boolean' ? entered : await entered
+    while (this.#remapping !== undefined) await this.#remapping
+    const commit = this.#begin(() => write(isTight), need)
+    commit.catch(ignoreReason)
+    try {
+      return await this.#watch.bound(commit)
+    } catch (error) {
+      throw await asWriteError(this.#options.folder.path, error)
+    }
+  }
+
+  abandon(): void {
+    this.#watch.abandon()
+  }
+
+  underLock(run: () => void): void {
+    this.#open().root.transactionSync(run)
+  }
+
+  async remap(): Promise<void> {
+    if (this.#remapping !== undefined || !this.#isAlone()) return
+    const remapping = this.#remapAlone()
+      // Whoever asks next for the file is told why it cannot be opened.
+      .catch(() => {})
+      .finally(() => {
+        this.#remapping = undefined
+      })
+    this.#remapping = remapping
+    await remapping
+  }
+
+  async close(): Promise<void> {
+    if (!this.#watch.close()) return
+    this.#isClosed = true
+    await this.#remapping
+    await this.#file?.root.close()
+    this.#options.folder.openers.leave()
+  }
+
+  async #remapAlone(): Promise<void> {
+    const { folder, timers } = this.#options
+    const drained = new Promise<true>(resolve => {
+      this.#drained = () => resolve(true)
+    })
+    if (this.#queued > 0 && (await within(drained, timers, drainMs)) === undefined) return
+    const file = this.#open()
+    await file.root.flushed
+    // Whoever was between two writes goes on to the next, which waits.
+    await pause(timers, 0)
+    if (this.#queued > 0 || this.#isClosed || !this.#isAlone()) return
+    // From here to the end in one turn, as nothing is left that LMDB has to wait for: nobody reads meanwhile.
+    this.#file = undefined
+    await file.root.close()
+    folder.openers.leave()
+    this.#open()
+  }
+
+  #isAlone(): boolean {
+    const { openers } = this.#options.folder
+    return openers.namesOfOpen().length === 0 && !openers.isOpenHere()
+  }
+
+  #open(): OpenFile {
+    this.#file ??= this.#openAnew()
+    return this.#file
+  }
+
+  #openAnew(): OpenFile {
+    const { folder } = this.#options
+    this.#watch.requireOpen()
+    folder.openers.come()
+    try {
+      return openFile(this.#lmdb, folder, true)
+    } catch (error) {
+      folder.openers.leave()
+      throw asOpenError(folder.path, error)
+    }
+  }
+
+  #begin(write: () => Promise<boolean>, need: Need | undefined): Promise<boolean> {
+    const over = (): void => {
+      if (need !== undefined) this.#room.leave(need)
+      if (--this.#queued === 0) this.#drained()
+    }
+    this.#queued++
+    try {
+      const commit = this.#watch.begin(write)
+      commit.then(over, over)
+      return commit
+    } catch (error) {
+      over()
+      throw error
+    }
   }
 }
 
@@ -174,9 +247,9 @@ interface FileStats {
 }
 
 /** What of the file is no table's: LMDB writes there before the file grows. */
-function freeBytesOf(root: RootDatabase<Buffer, Buffer>, tables: readonly Table[]): number {
+function freeBytesOf({ root, tables }: OpenFile): number {
   const { pageSize, lastPageNumber, root: names, free } = root.getStats() as FileStats
-  const all = [names, free, ...tables.map(each => each.getStats() as TableStats)]
+  const all = [names, free, ...Object.values<Table>({ ...tables }).map(each => each.getStats() as TableStats)]
   const used = all.reduce(
     (pages, each) => pages + each.treeBranchPageCount + each.treeLeafPageCount + each.overflowPages,
     2,
@@ -187,13 +260,6 @@ function freeBytesOf(root: RootDatabase<Buffer, Buffer>, tables: readonly Table[
 /** Any number that the entry has not had: a late condition must not hold for one that was made anew. */
 export function drawRevision(random: () => number): number {
   return 1 + Math.floor(random() * (Number.MAX_SAFE_INTEGER - 1))
-}
-
-function requireFormat(meta: Table, data: string): void {
-  const key = Buffer.from('format')
-  const format = meta.get(key)
-  if (format === undefined) meta.putSync(key, Buffer.from(String(rowFormat)))
-  else if (Number(format.toString()) > rowFormat) throw newerVersion(data)
 }
 
 function asOpenError(path: string, error: unknown): RetrysafeError {
@@ -207,13 +273,6 @@ function asOpenError(path: string, error: unknown): RetrysafeError {
     )
   }
   return asStoreError(path, error)
-}
-
-function ignore(): void {}
-
-/** The reason of a failed commit is a promise that rejects, whether somebody asks for it or not. */
-function ignoreReason(error: unknown): void {
-  ;(error as { commitError?: Promise<unknown> }).commitError?.catch(ignore)
 }
 
 /** LMDB tells why a commit failed by a promise of its own, which rejects. */

@@ -35,10 +35,11 @@ export interface Folder {
    * A damaged data file is set aside, never overwritten, and that is an error: an empty store in its place would forget
    * every key without a word.
    *
+   * @param isKnown whether this process has had them open until now: then they are not looked at
    * @throws {RetrysafeError} `STORE_FULL`, `STORE_INCOMPATIBLE` (a file of a newer version, a damaged file),
    * `STORE_UNAVAILABLE`
    */
-  enter<Value>(open: () => Value): Value
+  enter<Value>(open: () => Value, isKnown?: boolean): Value
   /** Whether the data file is still the one that was opened. */
   isThere(): boolean
 }
@@ -68,12 +69,13 @@ export function makeFolder(path: string, machine: Machine, clock: Clock): Folder
     path: real,
     openers,
     gate,
-    enter: open =>
+    enter: (open, isKnown = false) =>
       gate.pass(() => {
         guard(path, () => {
-          requireRoom(real)
+          if (!isKnown) requireRoom(real)
           // Who has the file open vouches for it; what they write would look like damage to somebody who reads along.
-          if (openers.namesOfOpen().length === 0 && !openers.isOpenHere()) requireSound(real, new Date(clock.wallMs()))
+          const isVouchedFor = isKnown || openers.namesOfOpen().length > 0 || openers.isOpenHere()
+          if (!isVouchedFor) requireSound(real, new Date(clock.wallMs()))
           openers.stay()
         })
         const opened = open()

@@ -59,12 +59,15 @@ export class FollowMarks {
 
   /** Drops marks that are over; looks at no more than `limit`. */
   async sweep(limit: number, now: StoreTime): Promise<void> {
-    const { marks } = this.#environment
     const over: Buffer[] = []
-    for (const { key, value } of marks.getRange({ limit })) if (!this.#isLive(value, now)) over.push(Buffer.from(key))
+    for (const { key, value } of this.#environment.marks.getRange({ limit }))
+      if (!this.#isLive(value, now)) over.push(Buffer.from(key))
+    if (over.length === 0) return
     // A mark that comes back in between is set again within its half-life.
-    if (over.length > 0)
-      await this.#environment.commit(() => marks.batch(() => over.forEach(key => void marks.remove(key))))
+    await this.#environment.commit(() => {
+      const { marks } = this.#environment
+      return marks.batch(() => over.forEach(key => void marks.remove(key)))
+    })
   }
 
   close(): void {

@@ -1,9 +1,10 @@
 import { RetrysafeError } from '../../engine/errors.ts'
 import type { ListQuery, RecordPage } from '../../engine/store.ts'
 import { isExpired, viewOf } from '../row/row.ts'
-import type { Environment, Table } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { isRecordKey, storeKeyOf } from './keys.ts'
 import type { Records } from './records.ts'
+import type { Table } from './tables.ts'
 
 /** Records that one page looks at, at most: a page must not stop the process for a scan of the whole store. */
 const maxLooks = 5_000

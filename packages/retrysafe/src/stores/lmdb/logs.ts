@@ -1,7 +1,8 @@
 import type { LogPiece } from '../../engine/store.ts'
-import type { Table } from './environment.ts'
+import type { Environment } from './environment.ts'
 import { offsetOf, partsOf, pieceKey } from './keys.ts'
 import type { StoredRow } from './row-codec.ts'
+import type { Table } from './tables.ts'
 
 /** Large pieces are cut: LMDB needs free pages in a row for each. */
 const maxPieceBytes = 262_144
@@ -10,10 +11,14 @@ const pagePieceBytes = 1_800
 
 /** The logs of records that run or are large: pieces under their offsets. All reads of one turn see one state. */
 export class Logs {
-  readonly #table: Table
+  readonly #environment: Environment
 
-  constructor(table: Table) {
-    this.#table = table
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  get #table(): Table {
+    return this.#environment.logs
   }
 
   put(record: Buffer, fence: number, { offsetBytes, bytes }: LogPiece, isTight: boolean): void {

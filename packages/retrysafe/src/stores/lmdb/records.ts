@@ -61,7 +61,7 @@ export class Records {
     this.#machine = machine
     this.#clock = clock
     this.#random = random
-    this.logs = new Logs(environment.logs)
+    this.logs = new Logs(environment)
   }
 
   time(): StoreTime {
@@ -211,29 +211,30 @@ export class Records {
 
   /** Moves an entry of the expiry index to where its record expires; `atMs`: to where it is to be looked at again. */
   async wakeAt(record: Buffer, atMs: number): Promise<void> {
-    const { expiry, records } = this.#environment
     const now = this.time()
     const loaded = this.load(record, now)
     if (loaded === undefined) return
     const wokenAtMs = Math.ceil(atMs)
-    const write = (): Promise<boolean> =>
-      records.ifVersion(record, loaded.revision, () => {
+    const write = (): Promise<boolean> => {
+      const { expiry, records } = this.#environment
+      return records.ifVersion(record, loaded.revision, () => {
         expiry.remove(expiryKey(loaded.wokenAtMs, record))
         expiry.put(expiryKey(wokenAtMs, record), Buffer.alloc(0))
         const { clockName } = this.#machine
         const stamp = { clockName, stampLeaseMs: now.leaseMs, stampWallMs: now.wallMs }
         records.put(record, encodeRow({ ...loaded, ...stamp, wokenAtMs }), drawRevision(this.#random))
       })
+    }
     await this.#environment.commit(write)
   }
 
   /** Drops an entry of the expiry index that is not, or no more, its record's. */
   async dropEntry(entry: Buffer, record: Buffer, loaded: Loaded | undefined): Promise<void> {
-    const { expiry, records } = this.#environment
-    const drop = (): void => void expiry.remove(entry)
-    await this.#environment.commit(() =>
-      loaded === undefined ? records.ifNoExists(record, drop) : records.ifVersion(record, loaded.revision, drop),
-    )
+    const drop = (): void => void this.#environment.expiry.remove(entry)
+    await this.#environment.commit(() => {
+      const { records } = this.#environment
+      return loaded === undefined ? records.ifNoExists(record, drop) : records.ifVersion(record, loaded.revision, drop)
+    })
   }
 
   /** Reads a row's lease times on this clock, and lets the lease of an owner that is gone be over. */

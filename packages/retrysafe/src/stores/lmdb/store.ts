@@ -23,6 +23,7 @@ import { type Folder, makeFolder } from './folder.ts'
 import { FollowMarks } from './follow-marks.ts'
 import { recordKey, stepKey } from './keys.ts'
 import { listRecords } from './listing.ts'
+import { MappedPages } from './mapped-pages.ts'
 import { type Decision, type Loaded, Records } from './records.ts'
 import { decodeStep, encodeStep } from './step-codec.ts'
 import { releaseStopped } from './stopped-process.ts'
@@ -36,6 +37,12 @@ export interface LmdbStoreOptions {
    * Default: this machine's clocks. Processes that share a folder must share the monotonic one.
    */
   readonly clock?: Clock
+  /**
+   * Bytes of the file that may count as this process's memory, because they were looked at, before it is mapped anew:
+   * about 1 ms, and only while no other process has it open. At least 1_048_576; Linux alone. Default: all that the
+   * system leaves there, which takes them back when somebody wants the room.
+   */
+  readonly maxMappedBytes?: number
 }
 
 /** How often a process that has the store open looks whether another one wants to open it … */
@@ -60,11 +67,17 @@ const machineClock: Clock = {
  */
 export function lmdbStore(options: LmdbStoreOptions): Store {
   const surroundings = { ...processSurroundings, clock: options.clock ?? machineClock }
-  return openLmdbStore(options.path, surroundings, readMachine())
+  const { path, maxMappedBytes } = options
+  return openLmdbStore(path, surroundings, readMachine(), maxMappedBytes)
 }
 
 /** `lmdbStore` on a machine of the caller's choice: a test may be another process, or another boot. */
-export function openLmdbStore(path: string, surroundings: Surroundings, machine: Machine): Store {
+export function openLmdbStore(
+  path: string,
+  surroundings: Surroundings,
+  machine: Machine,
+  maxMappedBytes?: number,
+): Store {
   const { clock, timers, random } = surroundings
   const folder = makeFolder(resolve(path), machine, machineClock)
   const environment = openEnvironment({
@@ -79,7 +92,11 @@ export function openLmdbStore(path: string, surroundings: Surroundings, machine:
   const tallies = new Tallies(environment, clock, random.unit)
   // As long as it runs, this process can be asked to stand still for another one that opens the store.
   let looks = 0
-  const attendance = setInterval(() => attend(folder, environment, looks++ % looksPerSign === 0), attendMs).unref()
+  const mapped = maxMappedBytes === undefined ? undefined : new MappedPages(environment, maxMappedBytes)
+  const attendance = setInterval(() => {
+    attend(folder, environment, looks++ % looksPerSign === 0)
+    mapped?.look()
+  }, attendMs).unref()
   let lastFence = 0
 
   /** A step of the token's holder: decides on the row, writes, tells those who wait. */
@@ -240,7 +257,7 @@ function attend(folder: Folder, environment: Environment, givesSign: boolean): v
       if (!folder.isThere()) return environment.abandon()
       folder.openers.stay()
     }
-    folder.gate.serve(environment.underLock)
+    folder.gate.serve(run => environment.underLock(run))
   } catch {
     // The folder is gone or cannot be written: the next step of the store says so.
   }

@@ -4,7 +4,7 @@ import type { StoreKey } from '../../engine/record.ts'
 import type { CounterDeltas, PairOffer, TakeAnswer } from '../../engine/store.ts'
 import { addCounts, type CounterBucket, emptyBucket } from '../row/counter.ts'
 import { addOffer, liveOffers, type Offered, takeOffer } from '../row/pair.ts'
-import { drawRevision, type Environment, type Table } from './environment.ts'
+import { drawRevision, type Environment } from './environment.ts'
 import { textKey } from './keys.ts'
 
 const maxTries = 1_000
@@ -34,7 +34,7 @@ export class Tallies {
   }
 
   count(bucket: string, deltas: CounterDeltas, sequence: { source: string; number: number }): Promise<'ok' | 'dup'> {
-    return this.#change(this.#environment.counters, textKey(bucket), held => {
+    return this.#change('counters', textKey(bucket), held => {
       const counts = readBucket(held)
       const answer = addCounts(counts, deltas, sequence)
       return { answer, ...(answer === 'ok' && { bytes: writeBucket(counts) }) }
@@ -47,11 +47,11 @@ export class Tallies {
   }
 
   async metaInit(name: string, value: Uint8Array): Promise<Uint8Array> {
-    const { meta } = this.#environment
     const key = Buffer.from(`init ${name}`)
-    await this.#environment.commit(() => meta.ifNoExists(key, () => void meta.put(key, Buffer.from(value))))
+    const put = (): void => void this.#environment.meta.put(key, Buffer.from(value))
+    await this.#environment.commit(() => this.#environment.meta.ifNoExists(key, put))
     this.#environment.refresh()
-    return meta.getBinary(key) ?? value
+    return this.#environment.meta.getBinary(key) ?? value
   }
 
   /** Drops offers that nobody can take any more; looks at no more than `limit` pair keys, further on each time. */
@@ -80,7 +80,7 @@ export class Tallies {
     key: Buffer,
     decide: (offers: readonly Offered[]) => { answer: Answer; offers: readonly Offered[] },
   ): Promise<Answer> {
-    return this.#change(this.#environment.pairs, key, held => {
+    return this.#change('pairs', key, held => {
       const before = readOffers(held)
       const { answer, offers } = decide(before)
       const isSame = offers.length === before.length && offers.every((offer, index) => offer === before[index])
@@ -90,20 +90,22 @@ export class Tallies {
 
   /** Reads, decides, writes if nobody has written since. Without `bytes` nothing is written; empty ones remove. */
   async #change<Answer>(
-    table: Table,
+    name: 'counters' | 'pairs',
     key: Buffer,
     decide: (held: Buffer | undefined) => { answer: Answer; bytes?: Buffer },
   ): Promise<Answer> {
     for (let tries = 0; tries < maxTries; tries++) {
       this.#environment.refresh()
-      const held = table.getBinary(key)
+      const held = this.#environment[name].getBinary(key)
       const revision = held === undefined ? undefined : this.#environment.lastRevision()
       const { answer, bytes } = decide(held)
       if (bytes === undefined) return answer
       const next = drawRevision(this.#random)
-      const put = (): void => void (bytes.byteLength === 0 ? table.remove(key) : table.put(key, bytes, next))
-      const write = (): Promise<boolean> =>
-        revision === undefined ? table.ifNoExists(key, put) : table.ifVersion(key, revision, put)
+      const write = (): Promise<boolean> => {
+        const table = this.#environment[name]
+        const put = (): void => void (bytes.byteLength === 0 ? table.remove(key) : table.put(key, bytes, next))
+        return revision === undefined ? table.ifNoExists(key, put) : table.ifVersion(key, revision, put)
+      }
       if (await this.#environment.commit(write)) return answer
     }
     throw new RetrysafeError('STORE_UNAVAILABLE', `changed by others ${maxTries} times in a row: try again`)
