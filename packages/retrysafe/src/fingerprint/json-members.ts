@@ -74,10 +74,13 @@ function noteMoves(scan: JsonScan, order: Int32Array): void {
   moves[at++] = open[first + 2] ?? 0
 }
 
-/** The document with all members in order. Goes through `scan.moves` from its end, and so from outside in. */
-export function reorderMembers(scan: JsonScan): Uint8Array {
+/**
+ * Writes the document with all members in order. Goes through `scan.moves` from its end, and so from outside in.
+ *
+ * @param target as long as what was written
+ */
+export function reorderMembers(scan: JsonScan, target: Uint8Array): Uint8Array {
   const { output, moves } = scan
-  const target = new Uint8Array(scan.length)
   let free = scan.length
   // What is left to write, what comes last in the document on top: [start, end, `movesLength` at its end].
   let ranges = scan.ranges

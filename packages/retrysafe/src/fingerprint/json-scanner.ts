@@ -66,13 +66,22 @@ function newWorkspace(documentBytes: number): Workspace {
   return { output, outputWords: viewOf(output), open: numbers(), moves: numbers(), ranges: numbers() }
 }
 
-/** Documents up to this size share one workspace: to make one each took a third of the time for a document of 1 KB. */
-const SHARED_WORKSPACE_BYTES = 65_536
+/**
+ * Documents up to this size share one workspace, as large as the largest of them: to make one each took a third of the
+ * time for a document of 1 KB, and of a file of larger ones left several times its size to the garbage collector.
+ */
+const SHARED_WORKSPACE_BYTES = 1_048_576
+const FIRST_WORKSPACE_BYTES = 65_536
 let sharedWorkspace: Workspace | undefined
+let sharedBytes = 0
 
 function workspaceFor(documentBytes: number): Workspace {
   if (documentBytes > SHARED_WORKSPACE_BYTES) return newWorkspace(documentBytes)
-  sharedWorkspace ??= newWorkspace(SHARED_WORKSPACE_BYTES)
+  if (sharedWorkspace === undefined || documentBytes > sharedBytes) {
+    sharedBytes = FIRST_WORKSPACE_BYTES
+    while (sharedBytes < documentBytes) sharedBytes *= 2
+    sharedWorkspace = newWorkspace(sharedBytes)
+  }
   return sharedWorkspace
 }
 

@@ -60,6 +60,36 @@ export const MAX_JSON_BYTES = 268_435_456
  * ```
  */
 export function canonicalJson(bytes: Uint8Array): CanonicalJson {
+  return readDocument(bytes, scan =>
+    isInOrder(scan) ? scan.output.slice(0, scan.length) : reorderMembers(scan, new Uint8Array(scan.length)),
+  )
+}
+
+/**
+ * The same for who reads many documents one by one, and keeps none: `bytes` hold until the next one is read. A copy of
+ * each would be left to the garbage collector, which sees only how small the object is that holds it.
+ */
+export function passingCanonicalJson(bytes: Uint8Array): CanonicalJson {
+  return readDocument(bytes, scan =>
+    isInOrder(scan) ? scan.output.subarray(0, scan.length) : reorderMembers(scan, orderingRoom(scan.length)),
+  )
+}
+
+function isInOrder(scan: JsonScan): boolean {
+  return scan.movesLength === 0
+}
+
+/** Where documents up to this size are put in order one after the other. */
+const MAX_SHARED_ROOM_BYTES = 1_048_576
+let sharedRoom = new Uint8Array(0)
+
+function orderingRoom(bytes: number): Uint8Array {
+  if (bytes > MAX_SHARED_ROOM_BYTES) return new Uint8Array(bytes)
+  if (bytes > sharedRoom.length) sharedRoom = new Uint8Array(Math.min(MAX_SHARED_ROOM_BYTES, 2 * bytes))
+  return sharedRoom.subarray(0, bytes)
+}
+
+function readDocument(bytes: Uint8Array, copy: (scan: JsonScan) => Uint8Array): CanonicalJson {
   if (bytes.length > MAX_JSON_BYTES) {
     const reason = `the document is too long: ${bytes.length} bytes > ${MAX_JSON_BYTES} (MAX_JSON_BYTES)`
     return { kind: 'invalid', reason, offsetBytes: MAX_JSON_BYTES }
@@ -67,8 +97,7 @@ export function canonicalJson(bytes: Uint8Array): CanonicalJson {
   try {
     const scan = startScan(bytes)
     copyDocument(scan)
-    const inOrder = scan.movesLength === 0
-    return { kind: 'canonical', bytes: inOrder ? scan.output.slice(0, scan.length) : reorderMembers(scan) }
+    return { kind: 'canonical', bytes: copy(scan) }
   } catch (error) {
     if (error instanceof InvalidJson) return { kind: 'invalid', reason: error.message, offsetBytes: error.offsetBytes }
     throw error

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { canonicalJson, MAX_JSON_BYTES } from '../../src/fingerprint/json.ts'
+import { canonicalJson, MAX_JSON_BYTES, passingCanonicalJson } from '../../src/fingerprint/json.ts'
 
 /** The canonical text of a document; for an invalid one `offset: reason`. */
 function canonical(document: string | Uint8Array): string {
@@ -346,5 +346,43 @@ describe('the bytes', () => {
   test('a view into a larger buffer is read within its limits', () => {
     const larger = new TextEncoder().encode(`${'x'.repeat(50)}{"b":"more than one word","a":2}yy`)
     expect(canonical(larger.subarray(50, 82))).toBe('{"a":2,"b":"more than one word"}')
+  })
+})
+
+describe('documents that pass by', () => {
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+  function passing(document: string): Uint8Array {
+    const answer = passingCanonicalJson(new TextEncoder().encode(document))
+    if (answer.kind === 'invalid') throw new Error(answer.reason)
+    return answer.bytes
+  }
+  const long = 'x'.repeat(100_000)
+
+  test.each([
+    ['in order', `{"a":1,"b":"${long}"}`],
+    ['out of order', `{"b":"${long}","a":1}`],
+    ['longer than what is shared, out of order', `{"b":"${long.repeat(11)}","a":1}`],
+  ])('are read as all others are: %s', (_, document) => {
+    expect(text(passing(document)) === canonical(document)).toBe(true)
+  })
+
+  test.each([
+    ['in order', `{"a":1,"b":"${long}"}`],
+    ['out of order', `{"b":"${long}","a":1}`],
+  ])('are written into one room: %s', (_, document) => {
+    const rooms = [document, document, document].map(each => passing(each).buffer)
+    expect(new Set(rooms).size).toBe(1)
+  })
+
+  test('what is to be kept is out of their reach', () => {
+    const kept = ['{"a":1,"b":"kept"}', '{"b":"kept","a":1}'].map(document =>
+      canonicalJson(new TextEncoder().encode(document)),
+    )
+    passing('{"a":2,"b":"gone"}')
+    passing('{"b":"gone","a":2}')
+    expect(kept.map(answer => answer.kind === 'canonical' && text(answer.bytes))).toEqual([
+      '{"a":1,"b":"kept"}',
+      '{"a":1,"b":"kept"}',
+    ])
   })
 })

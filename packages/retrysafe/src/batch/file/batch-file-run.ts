@@ -139,11 +139,12 @@ export class BatchFileRun {
       if (this.#stop.signal.aborted) return
       if (scanned.kept.has(place)) continue
       if (begun === limit) return this.#halt('limit')
-      const usd = money?.estimate(line) ?? 0
       // The wait may outlast the line's place in memory.
       const own = ownLine(line)
-      if (this.#spending !== undefined && !(await this.#spending.reserve(line.lineNumber, usd, this.#stop.signal)))
-        return this.#halt('max cost')
+      if (this.#spending !== undefined) {
+        const usd = money?.estimate(own) ?? 0
+        if (!(await this.#spending.reserve(own.lineNumber, usd, this.#stop.signal))) return this.#halt('max cost')
+      }
       begun++
       yield own
     }

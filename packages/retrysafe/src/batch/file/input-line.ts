@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { canonicalJson } from '../../fingerprint/json.ts'
+import { passingCanonicalJson } from '../../fingerprint/json.ts'
 import type { BatchLine } from './batch-line.ts'
 import { findMember, type MemberRange, textAt, visitMembers } from './json-ranges.ts'
 import type { JsonlLine } from './jsonl-lines.ts'
@@ -44,7 +44,7 @@ export function ownLine(line: BatchLine): BatchLine {
 }
 
 function readItem(lineNumber: number, bytes: Uint8Array): InputLine {
-  const canonical = canonicalJson(bytes)
+  const canonical = passingCanonicalJson(bytes)
   if (canonical.kind === 'invalid') {
     throw new BadLine(`it is no JSON: ${canonical.reason}, at byte ${canonical.offsetBytes + 1} of the line`)
   }

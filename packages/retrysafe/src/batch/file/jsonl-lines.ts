@@ -4,6 +4,8 @@ import { open } from 'node:fs/promises'
 const maxLineBytes = 67_108_864
 
 const chunkBytes = 262_144
+/** What long lines have made larger is not given up for each of them. */
+const keptBytes = 4_194_304
 const newline = 0x0a
 
 /** One line of a file of JSON lines. */
@@ -43,45 +45,47 @@ export async function* readJsonlLines(
 ): AsyncGenerator<JsonlLine, void, undefined> {
   const file = await open(path, 'r')
   try {
-    const chunk = Buffer.allocUnsafe(chunkBytes)
-    /** Of a line that spans chunks: what has come of it. */
-    let begun: Buffer[] = []
-    let begunBytes = 0
+    /** Lines are parts of it, also those that came in pieces: a copy of each would be left to the garbage collector. */
+    let room: Buffer = Buffer.allocUnsafe(chunkBytes)
+    /** What of it is read and not given yet: the beginning of a line. */
+    let restBytes = 0
     let lineNumber = 1
     let offsetBytes = 0
-    let readAt = 0
     for (;;) {
-      const { bytesRead } = await file.read(chunk, 0, chunkBytes, readAt)
+      if (restBytes === room.length) room = resized(room, restBytes, Math.min(2 * restBytes, maxBytes + chunkBytes))
+      const { bytesRead } = await file.read(room, restBytes, room.length - restBytes, offsetBytes + restBytes)
       if (bytesRead === 0) break
-      readAt += bytesRead
+      const filled = room.subarray(0, restBytes + bytesRead)
       let from = 0
-      for (;;) {
-        const end = chunk.subarray(0, bytesRead).indexOf(newline, from)
-        const piece = chunk.subarray(from, end < 0 ? bytesRead : end)
-        if (begunBytes + piece.length > maxBytes) throw new LineTooLong(lineNumber, begunBytes + piece.length, maxBytes)
-        if (end < 0) {
-          // The chunk is written over by the next.
-          if (piece.length > 0) begun.push(Buffer.from(piece))
-          begunBytes += piece.length
-          break
-        }
-        const bytes = begunBytes === 0 ? piece : Buffer.concat([...begun, piece])
+      let end = filled.indexOf(newline, restBytes)
+      for (; end >= 0; end = filled.indexOf(newline, from)) {
+        const bytes = filled.subarray(from, end)
+        if (bytes.length > maxBytes) throw new LineTooLong(lineNumber, bytes.length, maxBytes)
         const endBytes = offsetBytes + bytes.length + 1
         if (!isBlank(bytes))
           yield { lineNumber, offsetBytes, endBytes, bytes: trimmed(bytes, offsetBytes), isEnded: true }
         offsetBytes = endBytes
-        begun = []
-        begunBytes = 0
         lineNumber++
         from = end + 1
       }
+      restBytes = filled.length - from
+      if (restBytes > maxBytes) throw new LineTooLong(lineNumber, restBytes, maxBytes)
+      if (from > 0) room.copyWithin(0, from, filled.length)
+      // One long line among short ones.
+      if (room.length > keptBytes && restBytes < chunkBytes) room = resized(room, restBytes, chunkBytes)
     }
-    const bytes = Buffer.concat(begun)
+    const bytes = room.subarray(0, restBytes)
     const endBytes = offsetBytes + bytes.length
     if (!isBlank(bytes)) yield { lineNumber, offsetBytes, endBytes, bytes: trimmed(bytes, offsetBytes), isEnded: false }
   } finally {
     await file.close()
   }
+}
+
+function resized(room: Buffer, restBytes: number, lengthBytes: number): Buffer {
+  const other = Buffer.allocUnsafe(lengthBytes)
+  room.copy(other, 0, 0, restBytes)
+  return other
 }
 
 /** Nothing but white space (RFC 8259 §2). */

@@ -52,3 +52,22 @@ test('a line over 64 MiB is refused, with its number, before the rest of it is r
     message: expect.stringContaining('> 67108864 (maxLineBytes)'),
   })
 })
+
+test('lines are parts of one room, also those that came in pieces: no copy of each waits to be collected', async () => {
+  const lines = Array.from({ length: 40 }, (_, index) => String(index % 10).repeat(100_000))
+  const rooms = new Set<ArrayBufferLike>()
+  const read: string[] = []
+  for await (const { bytes } of readJsonlLines(writeInput(lines.join('\n')))) {
+    rooms.add(bytes.buffer)
+    read.push(Buffer.from(bytes).toString())
+  }
+  expect(rooms.size).toBe(1)
+  expect(read).toEqual(lines)
+})
+
+test('the room for one long line is given up behind it', async () => {
+  const rooms: number[] = []
+  const text = ['a', 'x'.repeat(5_000_000), ...Array.from({ length: 4 }, () => 'b'.repeat(200_000))].join('\n')
+  for await (const { bytes } of readJsonlLines(writeInput(text))) rooms.push(bytes.buffer.byteLength)
+  expect([rooms[0], rooms[1], rooms.at(-1)]).toEqual([262_144, 8_388_608, 262_144])
+})
