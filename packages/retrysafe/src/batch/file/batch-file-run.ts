@@ -34,6 +34,10 @@ export class BatchFileRun {
   readonly #refusedStart: RefusedStart
   readonly #spending: SpendingLimit | undefined
   #hasWriteFailed = false
+  /** Items that were handed on in this run. */
+  #begun = 0
+  /** Why no more are. */
+  #halted: 'limit' | 'max cost' | undefined
 
   constructor(terms: BatchFileRunTerms) {
     const { options, files, meter } = terms
@@ -48,7 +52,8 @@ export class BatchFileRun {
   /** Begins nothing new; what is sent is finished and recorded. */
   stop(reason: BatchStop, message?: string): void {
     const { meter, options } = this.#terms
-    if (meter.stopped !== undefined) return
+    if (this.#stop.signal.aborted) return
+    // Also where no more was to begin: what has begun is left behind, and that is no good end.
     meter.stopped = reason
     this.#stop.abort()
     if (message !== undefined) options.onWarning?.(message)
@@ -67,11 +72,16 @@ export class BatchFileRun {
     } finally {
       signal?.removeEventListener('abort', leave)
     }
-    const { done, failed, total } = meter.snapshot()
     // It fired too late to stop anything.
-    if (meter.stopped === 'signal' && done + failed === total) meter.stopped = undefined
+    if (meter.stopped === 'signal' && this.#isAllSettled) meter.stopped = this.#halted
     const isOrderly = meter.stopped === undefined || meter.stopped === 'limit' || meter.stopped === 'max cost'
     if (options.order === 'input' && isOrderly) await this.#putInOrder()
+  }
+
+  get #isAllSettled(): boolean {
+    const { meter } = this.#terms
+    const { done, failed, total } = meter.snapshot()
+    return done + failed === total || (this.#halted !== undefined && meter.settledCount === this.#begun)
   }
 
   async #appendAll(): Promise<void> {
@@ -134,25 +144,26 @@ export class BatchFileRun {
   async *#wantedLines(): AsyncGenerator<BatchLine, void, undefined> {
     const { scanned, options, files, input } = this.#terms
     const { limit = Number.POSITIVE_INFINITY, money } = options
-    let begun = 0
     for await (const { line, place } of readPlacedLines(files, input)) {
       if (this.#stop.signal.aborted) return
       if (scanned.kept.has(place)) continue
-      if (begun === limit) return this.#halt('limit')
+      if (this.#begun === limit) return this.#halt('limit')
       // The wait may outlast the line's place in memory.
       const own = ownLine(line)
       if (this.#spending !== undefined) {
         const usd = money?.estimate(own) ?? 0
         if (!(await this.#spending.reserve(own.lineNumber, usd, this.#stop.signal))) return this.#halt('max cost')
       }
-      begun++
+      this.#begun++
       yield own
     }
   }
 
   /** The end of what is to begin; what has begun is tried as ever. */
   #halt(reason: 'limit' | 'max cost'): void {
-    this.#terms.meter.stopped ??= reason
+    if (this.#stop.signal.aborted) return
+    this.#halted = reason
+    this.#terms.meter.stopped = reason
   }
 
   async #settle(output: LineFile, result: Result): Promise<void> {

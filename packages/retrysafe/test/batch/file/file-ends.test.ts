@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { eventually } from '../../../../../test/support/eventually.ts'
 import { BatchRefusal } from '../../../src/batch/file/batch-line.ts'
 import { planBatchFile } from '../../../src/batch/file/batch-plan.ts'
@@ -156,6 +156,38 @@ test('a batch to nobody ends, and says why', async () => {
   })
   expect(summary).toMatchObject({ stopped: 'stalled', done: 0 })
   expect(stage.warnings.join('\n')).toContain('ECONNREFUSED')
+})
+
+describe('where no more is to begin than --limit says, what has begun', () => {
+  test('is left behind where nobody answers, and that is no good end', async () => {
+    const stage = new FileStage()
+    stage.writeItems(...ids(6))
+    const summary = await stage.run({ limit: 3, giveUpMs: 1_000 }, () => {
+      throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    })
+    expect(summary).toMatchObject({ stopped: 'stalled', done: 0, failed: 0 })
+    expect(stage.warnings.at(-1)).toContain('nothing answers any more')
+  })
+
+  test('waits no longer after a signal; one that comes after the last item stops nothing', async () => {
+    const stage = new FileStage()
+    stage.writeItems(...ids(12))
+    const stop = new AbortController()
+    const options = { limit: 8, concurrency: 1 }
+    const summary = await stage.run({ ...options, signal: stop.signal }, async line => {
+      // Until all that may begin has begun.
+      for (let round = 0; round < 200; round++) await new Promise(resolve => setImmediate(resolve))
+      if (line.customId === 'id-1') stop.abort()
+      return answerOf(line)
+    })
+    expect(summary).toMatchObject({ stopped: 'signal', done: 2 })
+    const late = new AbortController()
+    const next = await stage.run({ ...options, signal: late.signal }, line => {
+      if (line.customId === 'id-9') late.abort()
+      return answerOf(line)
+    })
+    expect(next).toMatchObject({ stopped: 'limit', done: 10 })
+  })
 })
 
 test('an input that changes while the batch runs ends it', async () => {
