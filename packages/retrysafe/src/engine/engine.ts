@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { Attempt } from './attempt.ts'
 import { type Call, type ClaimPort, type Entry, enter } from './claim.ts'
 import type { Surroundings } from './clock.ts'
@@ -62,6 +63,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 function createEngine(store: Store, identity: Identity, surroundings: Surroundings, options: EngineOptions): Engine {
   const live = new Map<StoreKey, Attempt>()
   const closing = new AbortController()
+  // While a store is gone every write that is repeated listens: no leak to warn of.
+  setMaxListeners(0, closing.signal)
   const sweeping = startSweeping(store, surroundings)
   let idlers: (() => void)[] = []
   /** Taken over within this process, an older attempt is no longer in the map, but still running. */

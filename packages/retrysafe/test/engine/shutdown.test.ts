@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { openEngine } from '../../src/engine/engine.ts'
 import type { Store } from '../../src/engine/store.ts'
 import { memoryStore } from '../../src/stores/memory/store.ts'
@@ -48,6 +48,25 @@ describe('idle', () => {
     reply.open()
     expect(await now(idle)).toBeUndefined()
     expect((await store.get(keyOf('k')))?.state).toBe('completed')
+  })
+
+  it('takes as long as the store is gone, however many writes are repeated: Node is not made to warn of a leak', async () => {
+    const warnings: string[] = []
+    const note = ({ name }: Error): void => void warnings.push(name)
+    process.on('warning', note)
+    onTestFinished(() => void process.off('warning', note))
+    const attempts = await Promise.all(
+      Array.from({ length: 12 }, (_, at) => enterRun(a.engine, { key: keyOf(`k${at}`) })),
+    )
+    faulty.always('release', { kind: 'reject' })
+    const released = Promise.all(attempts.map(attempt => attempt.release('failed')))
+    await time.advance(1_000)
+    faulty.always('release', undefined)
+    await time.advance(10_000)
+    await released
+    await new Promise(resolve => setImmediate(resolve))
+    expect(a.engine.running).toBe(0)
+    expect(warnings).toEqual([])
   })
 
   it('resolves for everybody who asked', async () => {
