@@ -17,6 +17,9 @@ const maxHeaders = 64
 const maxValueLength = 8_192
 /** Anything shorter stands in many an answer by chance. */
 const leastSecretLength = 6
+/** In a success nothing but what can be no word of an answer is looked for. */
+const leastKeyLength = 16
+const ellipsis = '***'
 
 /** What we say ourselves, or what belongs to one connection. */
 const ours: ReadonlySet<string> = new Set([
@@ -66,12 +69,45 @@ export function callHeaders({ apiKey, given }: CallCredentials, target: string):
   return { ...headers, ...Object.fromEntries(given.map(({ name, value }) => [name, value])) }
 }
 
+/** Takes out of what a host says what it was shown: it must not bring a credential into a file. */
+export interface Redaction {
+  /** Of a name, or a refusal, perhaps cut off at its end. */
+  redact(text: string): string
+  /** Of a success, which is to stay as it came: only what is a key beyond doubt. */
+  redactKeys(text: string): string
+}
+
+export function redactionOf(credentials: CallCredentials): Redaction {
+  const secrets = secretsIn(credentials)
+  const { apiKey = '', given } = credentials
+  const own = given.filter(({ name }) => ownNames.has(name))
+  const keys = secretsIn({ apiKey, given: own }).filter(({ length }) => length >= leastKeyLength)
+  const without = (text: string, all: readonly string[]): string =>
+    all.reduce((rest, secret) => rest.replaceAll(secret, ellipsis), text)
+  return {
+    redact: text => secrets.reduce(withoutBegun, without(text, secrets)),
+    redactKeys: text => without(text, keys),
+  }
+}
+
+/** Headers that carry a key and nothing else. */
+const ownNames: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 'api-key', 'x-goog-api-key'])
+
+/** The end of a text that was cut may hold the beginning of a secret. */
+function withoutBegun(text: string, secret: string): string {
+  for (let length = secret.length - 1; length >= leastSecretLength; length--) {
+    if (text.endsWith(secret.slice(0, length))) return text.slice(0, -length) + ellipsis
+  }
+  return text
+}
+
 /** What nobody else is to see of them: the key, and what headers hold whose names say that it is one. */
 export function secretsIn({ apiKey, given }: CallCredentials): readonly string[] {
   const secret = given.filter(({ name }) => /auth|key|token|secret|cookie|pass/.test(name)).map(({ value }) => value)
   // Also without the scheme before it.
   const all = [...(apiKey === undefined ? [] : [apiKey]), ...secret, ...secret.map(value => value.replace(/^\S+ /, ''))]
-  return [...new Set(all)]
+  // And as JSON writes it.
+  return [...new Set(all.flatMap(text => [text, JSON.stringify(text).slice(1, -1)]))]
     .filter(text => text.length >= leastSecretLength)
     .sort((one, other) => other.length - one.length)
 }

@@ -4,7 +4,7 @@ import type { BatchContext } from 'retrysafe/internal/batch/options'
 import { headerNames } from 'retrysafe/internal/protocol/headers'
 import { Pool } from 'undici'
 import { requestModel } from '../../ledger/request-model.ts'
-import { type CallCredentials, callHeaders, secretsIn } from './call-headers.ts'
+import { type CallCredentials, callHeaders, type Redaction, redactionOf } from './call-headers.ts'
 import { type ExchangeAnswer, exchange } from './exchange.ts'
 import { type BaseUrl, joinUrl } from './join-url.ts'
 import { judgeAnswer } from './judged-answer.ts'
@@ -45,7 +45,7 @@ export function openSender({ base, credentials, connections, timeoutMs }: Sender
     maxHeaderSize: maxHeaderBytes,
   })
   const host = new KeyHonour()
-  const secrets = secretsIn(credentials)
+  const redaction = redactionOf(credentials)
   return {
     async send(line, { idempotencyKey, signal }) {
       const target = joinUrl(base.path, line.url)
@@ -58,31 +58,30 @@ export function openSender({ base, credentials, connections, timeoutMs }: Sender
       const request = { method: line.method, path: target, headers, body: line.body }
       const answer = await exchange(pool, request, signal, maxAnswerBytes)
       host.learn(answer)
-      return readAnswer(line, target.replace(/\?.*/s, ''), answer, secrets)
+      return readAnswer(line, target.replace(/\?.*/s, ''), answer, redaction)
     },
     honoursKeys: () => host.isHonoured,
     close: () => pool.destroy(),
   }
 }
 
-function readAnswer(line: BatchLine, path: string, answer: ExchangeAnswer, secrets: readonly string[]): BatchAnswer {
+function readAnswer(line: BatchLine, path: string, answer: ExchangeAnswer, redaction: Redaction): BatchAnswer {
   const { status, headers } = answer
   const judged = judgeAnswer(path, answer, maxAnswerBytes)
-  const requestId = requestIdHeaders.map(name => headers[name]).find(id => id !== undefined && id !== '')
+  const named = requestIdHeaders.map(name => headers[name]).find(id => id !== undefined && id !== '')
+  const requestId = named === undefined ? undefined : redaction.redact(named)
   switch (judged.kind) {
     case 'incomplete':
       throw Object.assign(new Error(`the answer is not whole: ${judged.reason}`), { code: 'ANSWER_INCOMPLETE' })
     case 'failure': {
-      // A host that shows what it was sent must not bring a credential into a file.
-      const body = secrets.reduce((text, secret) => text.replaceAll(secret, '***'), judged.body)
-      throw new BatchRefusal({ status, headers, requestId, body })
+      throw new BatchRefusal({ status, headers, requestId, body: redaction.redact(judged.body) })
     }
     case 'success': {
       const model = judged.model ?? requestModel(path, line.body)
       return {
         status,
         requestId,
-        body: judged.body,
+        body: redaction.redactKeys(judged.body),
         ...(model !== undefined && { model }),
         ...(judged.usage !== undefined && { usage: judged.usage }),
         replayed: headers[headerNames.replayed] === 'true',

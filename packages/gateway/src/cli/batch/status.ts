@@ -26,6 +26,8 @@ export function addBatchStatusCommand(batch: Command): void {
 async function show(command: Command, ref: string): Promise<void> {
   const folder = registryFolder(settingOf(command, storeFlag) as string)
   const status = await readBatchStatus(ref, [folder])
+  // Who reads along may leave.
+  process.stdout.on('error', () => {})
   const { json = false } = command.opts<{ json?: boolean }>()
   process.stdout.write(json ? `${JSON.stringify(status)}\n` : statusText(status))
 }

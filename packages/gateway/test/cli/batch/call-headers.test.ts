@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { callHeaders, combineHeaders, readApiKey, readHeader, secretsIn } from '../../../src/cli/batch/call-headers.ts'
+import {
+  callHeaders,
+  combineHeaders,
+  readApiKey,
+  readHeader,
+  redactionOf,
+  secretsIn,
+} from '../../../src/cli/batch/call-headers.ts'
 
 function messageOf(act: () => unknown): string {
   try {
@@ -93,4 +100,18 @@ test('what nobody else is to see: keys, and headers that are named like one, als
     { name: 'x-token', value: 'abc' },
   ]
   expect(secretsIn({ apiKey: 'sk-secret', given })).toEqual(['Basic dXNlcjpwYXNz', 'dXNlcjpwYXNz', 'sk-secret'])
+})
+
+test('they are taken out of what is told, also as JSON writes them, and begun at the end of a text that was cut', () => {
+  const { redact, redactKeys } = redactionOf({
+    apiKey: 'sk-0123456789abcdef',
+    given: [{ name: 'x-token', value: 'a"bcdefghijklmnopq' }],
+  })
+  const told = '{"key":"Bearer sk-0123456789abcdef","token":"a\\"bcdefghijklmnopq"}'
+  expect(redact(told)).toBe('{"key":"Bearer ***","token":"***"}')
+  expect(redact('{"key":"sk-01234567')).toBe('{"key":"***')
+  expect(redact('{"key":"sk-01')).toBe('{"key":"sk-01')
+  // A success stays as it came, but for what is a key beyond doubt.
+  expect(redactKeys(told)).toBe('{"key":"Bearer ***","token":"a\\"bcdefghijklmnopq"}')
+  expect(redactionOf({ apiKey: 'sk-test', given: [] }).redactKeys('use sk-test')).toBe('use sk-test')
 })

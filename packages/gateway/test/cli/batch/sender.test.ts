@@ -120,12 +120,15 @@ describe('an answer that is no success', () => {
   })
 
   test('what shows the API key is told without it', async () => {
-    handler = (response, request) => response.writeHead(401, json).end(`{"got":"${request.headers.authorization}"}`)
+    handler = (response, request) =>
+      response
+        .writeHead(401, { ...json, 'X-Request-Id': String(request.headers.authorization) })
+        .end(`{"got":"${request.headers.authorization}"}`)
     const credentials = { apiKey: 'sk-secret', given: [] }
     const error = await open({ credentials })
       .send(lineOf('{}'), context)
       .catch((reason: unknown) => reason)
-    expect(error).toMatchObject({ status: 401, body: '{"got":"Bearer ***"}' })
+    expect(error).toMatchObject({ status: 401, body: '{"got":"Bearer ***"}', requestId: 'Bearer ***' })
   })
 })
 

@@ -9,7 +9,7 @@ import type { BatchStop, ProgressMeter } from './batch-progress.ts'
 import type { Comparison } from './comparison.ts'
 import { ErrorsFile } from './errors-file.ts'
 import { ownLine } from './input-line.ts'
-import { LineFile } from './line-file.ts'
+import { FileDisturbed, LineFile } from './line-file.ts'
 import { answerLine, batchTag, outputId } from './output-line.ts'
 import { orderOutput } from './output-order.ts'
 import { InputChanged, readPlacedLines } from './placed-lines.ts'
@@ -21,6 +21,17 @@ export interface BatchFileRunTerms extends Comparison {
   readonly options: BatchFileOptions
   readonly files: BatchFiles
   readonly meter: ProgressMeter
+}
+
+/** Of two reasons to end the heavier one is told: a limit that was reached says nothing of a disk that is full. */
+const weights: Readonly<Record<BatchStop, number>> = {
+  limit: 0,
+  'max cost': 0,
+  signal: 1,
+  refused: 2,
+  stalled: 2,
+  error: 3,
+  'disk full': 3,
 }
 
 type Result = BatchResult<BatchLine, BatchAnswer>
@@ -52,8 +63,8 @@ export class BatchFileRun {
   /** Begins nothing new; what is sent is finished and recorded. */
   stop(reason: BatchStop, message?: string): void {
     const { meter, options } = this.#terms
-    if (this.#stop.signal.aborted) return
     // Also where no more was to begin: what has begun is left behind, and that is no good end.
+    if (meter.stopped !== undefined && weights[reason] <= weights[meter.stopped]) return
     meter.stopped = reason
     this.#stop.abort()
     if (message !== undefined) options.onWarning?.(message)
@@ -200,7 +211,9 @@ export class BatchFileRun {
     const { code = '' } = error as NodeJS.ErrnoException
     const isFull = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
     const { output } = this.#terms.files
-    const advice = `${isFull ? 'make room' : 'see to it'} and run it again: what was answered is recorded, and is not paid for again`
+    const again = 'and run it again: what was answered is recorded, and is not paid for again'
+    if (error instanceof FileDisturbed) return this.stop('error', `${error.message}: let it be, ${again}`)
+    const advice = `${isFull ? 'make room' : 'see to it'} ${again}`
     const what = `${output} or its errors cannot be written (${code || describeThrown(error)})`
     this.stop(isFull ? 'disk full' : 'error', `${what}: ${advice}`)
   }

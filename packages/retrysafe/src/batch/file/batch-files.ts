@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { access, constants, realpath, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { access, constants, readlink, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { RetrysafeError } from '../../engine/errors.ts'
 
 /** The files of a batch, by their real paths. */
@@ -21,13 +21,18 @@ export interface NamedFiles {
 
 /** Longest id of a batch. */
 const maxBatchIdLength = 1_000
+/** Of links one after the other, as Linux has it. */
+const maxLinks = 40
 
 /**
  * @throws {RetrysafeError} `CONFIG_INVALID`: two of them are one, one is no file, or there is no right to write it. What
  * is not there yet is not made.
  */
 export async function findBatchFiles(named: NamedFiles): Promise<BatchFiles> {
-  const input = await realpath(named.input).catch(error => {
+  const input = await realpath(named.input).catch(async error => {
+    // A pipe by a name such as /dev/stdin.
+    if ((await stat(named.input).catch(() => undefined)) !== undefined)
+      throw invalid(`${named.input} is no file: a batch's input is read twice`)
     const why = codeOf(error) === 'ENOENT' ? 'there is no such file' : codeOf(error)
     throw invalid(`${named.input} cannot be read: ${why}`)
   })
@@ -52,12 +57,15 @@ export function statusPathOf(output: string): string {
   return `${output}.status.json`
 }
 
-async function findWritable(path: string): Promise<string> {
+async function findWritable(path: string, mostLinks: number = maxLinks): Promise<string> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) {
     const folder = await realpath(dirname(path)).catch(() => {
       throw invalid(`${path} cannot be written: there is no folder ${dirname(path)}`)
     })
+    // A link to what is to be made: it is called by its real path from its first run on.
+    const target = mostLinks > 0 ? await readlink(path).catch(() => undefined) : undefined
+    if (target !== undefined) return findWritable(resolve(folder, target), mostLinks - 1)
     await checkRights(folder, path)
     return join(folder, basename(path))
   }

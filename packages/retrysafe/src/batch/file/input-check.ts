@@ -132,14 +132,19 @@ function readFailure(path: string, error: unknown): RetrysafeError {
 async function findRepeated(path: string, suspects: ReadonlySet<string>, problems: Problems): Promise<void> {
   if (suspects.size === 0) return
   const firstLines = new Map<string, number>()
-  for await (const jsonl of readJsonlLines(path)) {
-    const read = readInputLine(jsonl)
-    if (read.kind === 'bad') continue
-    const { customId, lineNumber } = read.line
-    if (!suspects.has(hash('sha256', customId, 'hex').slice(0, 16))) continue
-    const first = firstLines.get(customId)
-    if (first === undefined) firstLines.set(customId, lineNumber)
-    else problems.add(lineNumber, `custom_id ${shown(customId)} stands on line ${first} already`)
+  try {
+    for await (const jsonl of readJsonlLines(path)) {
+      const read = readInputLine(jsonl)
+      if (read.kind === 'bad') continue
+      const { customId, lineNumber } = read.line
+      if (!suspects.has(hash('sha256', customId, 'hex').slice(0, 16))) continue
+      const first = firstLines.get(customId)
+      if (first === undefined) firstLines.set(customId, lineNumber)
+      else problems.add(lineNumber, `custom_id ${shown(customId)} stands on line ${first} already`)
+    }
+  } catch (error) {
+    // It is known of since the first reading, which ended there as well.
+    if (!(error instanceof LineTooLong)) throw isOfSystem(error) ? readFailure(path, error) : error
   }
 }
 

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import type { Clock } from '../../engine/clock.ts'
 import { writeAt } from './file-draft.ts'
 
@@ -7,11 +7,19 @@ const maxWaitingBytes = 8_388_608
 /** At most so much is lost from OUT, not from the store, when the machine itself dies. */
 const syncMs = 1_000
 
+/** Somebody else had their hands on a file that is being written: lines of it may be gone. */
+export class FileDisturbed extends Error {
+  constructor(path: string) {
+    super(`${path} was moved, removed or changed while the batch wrote to it`)
+  }
+}
+
 /**
  * Whole lines at the end of a file, in the order of `append`; those that come in one turn are one write. A write that
  * fails ends it: what is not whole is cut off again, and nothing more is written.
  */
 export class LineFile {
+  readonly #path: string
   readonly #file: FileHandle
   readonly #clock: Clock
   readonly #onFailure: (error: unknown) => void
@@ -23,7 +31,14 @@ export class LineFile {
   #failure: unknown
   #writing: Promise<void> | undefined
 
-  private constructor(file: FileHandle, lengthBytes: number, clock: Clock, onFailure: (error: unknown) => void) {
+  private constructor(
+    path: string,
+    file: FileHandle,
+    lengthBytes: number,
+    clock: Clock,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#path = path
     this.#file = file
     this.#lengthBytes = lengthBytes
     this.#clock = clock
@@ -33,7 +48,7 @@ export class LineFile {
 
   /** A file that is not there. @param onFailure hears of the first write that fails */
   static async create(path: string, clock: Clock, onFailure: (error: unknown) => void): Promise<LineFile> {
-    return new LineFile(await open(path, 'wx'), 0, clock, onFailure)
+    return new LineFile(path, await open(path, 'wx'), 0, clock, onFailure)
   }
 
   /**
@@ -52,7 +67,7 @@ export class LineFile {
       return open(path, 'r+')
     })
     await file.truncate(lengthBytes)
-    return new LineFile(file, lengthBytes, clock, onFailure)
+    return new LineFile(path, file, lengthBytes, clock, onFailure)
   }
 
   /** @param line with its newline. @returns what to wait for where much is waiting to be written; never rejects */
@@ -67,7 +82,7 @@ export class LineFile {
   /** Resolves when all that was appended is durable, or has failed; `onFailure` tells which. */
   async close(): Promise<void> {
     await this.#writing
-    if (this.#failure === undefined && this.#isDirty) await this.#file.sync().catch(error => this.#fail(error))
+    if (this.#failure === undefined) await this.#finish().catch(error => this.#fail(error))
     await this.#file.close()
   }
 
@@ -85,19 +100,39 @@ export class LineFile {
 
   async #write(lines: readonly string[]): Promise<void> {
     const bytes = Buffer.from(lines.join(''))
+    // In a file that was cut, a write at its old end would leave a hole, and nobody the wiser.
+    if ((await this.#file.stat()).size !== this.#lengthBytes) throw new FileDisturbed(this.#path)
     await writeAt(this.#file, bytes, this.#lengthBytes)
     this.#lengthBytes += bytes.length
     this.#isDirty = true
     if (this.#clock.monotonicMs() - this.#syncedMs < syncMs) return
     await this.#file.datasync()
+    await this.#findInPlace()
     this.#isDirty = false
     this.#syncedMs = this.#clock.monotonicMs()
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#isDirty) await this.#file.sync()
+    await this.#findInPlace()
+  }
+
+  /** A file that was taken away is written to all the same, and is gone with its last descriptor. */
+  async #findInPlace(): Promise<void> {
+    const [own, there] = await Promise.all([
+      this.#file.stat(),
+      stat(this.#path).catch(error => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }),
+    ])
+    const isThere = there !== undefined && there.ino === own.ino && there.dev === own.dev
+    if (!isThere || own.size !== this.#lengthBytes) throw new FileDisturbed(this.#path)
   }
 
   async #fail(error: unknown): Promise<void> {
     this.#failure ??= error
     // Should this fail as well, the next run cuts it off.
-    await this.#file.truncate(this.#lengthBytes).catch(() => undefined)
+    if (!(error instanceof FileDisturbed)) await this.#file.truncate(this.#lengthBytes).catch(() => undefined)
     this.#onFailure(error)
   }
 }

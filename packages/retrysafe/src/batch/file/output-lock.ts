@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import {
   closeSync,
   linkSync,
+  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -95,7 +96,11 @@ export function takeOutputLock(output: string, machine: Machine = readMachine())
     },
     release() {
       closeSync(file)
-      if (isOurs()) rmSync(path, { force: true })
+      try {
+        if (isOurs()) rmSync(path, { force: true })
+      } catch {
+        // What lies there now is not ours to take away.
+      }
     },
   }
   return { kind: 'taken', lock }
@@ -200,6 +205,10 @@ function shortHash(text: string): string {
 }
 
 function readText(path: string): string | undefined {
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  // A link to nothing is in the way and cannot be read: it would be tried for ever. A pipe would be read for ever.
+  if (there !== undefined && !there.isFile())
+    throw new RetrysafeError('CONFIG_INVALID', `${path} is no file, and in the way of a lock: take it away`)
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {

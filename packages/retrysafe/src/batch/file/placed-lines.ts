@@ -5,7 +5,7 @@ import { keyOf } from './comparison.ts'
 import { Bits } from './hash-list.ts'
 import type { CheckedInput } from './input-check.ts'
 import { readInputLine } from './input-line.ts'
-import { readJsonlLines } from './jsonl-lines.ts'
+import { type JsonlLine, LineTooLong, readJsonlLines } from './jsonl-lines.ts'
 
 /** A line of the input, and the place of its key among those that were checked. */
 export interface PlacedLine {
@@ -32,7 +32,7 @@ export async function* readPlacedLines(
 ): AsyncGenerator<PlacedLine, void, undefined> {
   const seen = new Bits(total)
   let count = 0
-  for await (const jsonl of readJsonlLines(path)) {
+  for await (const jsonl of readAgain(path)) {
     const read = readInputLine(jsonl)
     if (read.kind === 'bad') throw new InputChanged(path)
     const place = keys.placeOf(hash('sha256', keyOf(batchId, read.line), 'hex'))
@@ -41,4 +41,13 @@ export async function* readPlacedLines(
     yield { line: read.line, place }
   }
   if (count < total) throw new InputChanged(path)
+}
+
+async function* readAgain(path: string): AsyncGenerator<JsonlLine, void, undefined> {
+  try {
+    yield* readJsonlLines(path)
+  } catch (error) {
+    const isGone = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw isGone || error instanceof LineTooLong ? new InputChanged(path) : error
+  }
 }

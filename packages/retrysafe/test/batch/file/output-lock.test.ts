@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -141,4 +141,13 @@ test('a lock that nobody can read is left alone', async () => {
   const output = join(makeFolder(), 'out.jsonl')
   writeFileSync(`${output}.lock`, '')
   await expect(takeOutputLock(output)).rejects.toThrow(`${output} is being written by somebody`)
+})
+
+test('what is no file in the place of a lock is refused, and not tried for ever', async () => {
+  const output = join(makeFolder(), 'out.jsonl')
+  symlinkSync('nowhere', `${output}.lock`)
+  await expect(takeOutputLock(output)).rejects.toThrow(
+    `${output}.lock is no file, and in the way of a lock: take it away`,
+  )
+  expect(() => findOutputOwner(output)).toThrow(`${output}.lock is no file`)
 })
