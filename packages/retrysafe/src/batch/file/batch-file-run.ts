@@ -2,9 +2,10 @@ import { RetrysafeError } from '../../engine/errors.ts'
 import { describeThrown } from '../../engine/thrown.ts'
 import type { BatchEvent, BatchOptions, BatchResult } from '../options.ts'
 import { runUniqueBatch } from '../run-batch.ts'
+import { judgeThrown } from '../try-verdict.ts'
 import { type BatchFileOptions, surroundingsIn } from './batch-file-options.ts'
 import type { BatchFiles } from './batch-files.ts'
-import { type BatchAnswer, type BatchLine, BatchRefusal } from './batch-line.ts'
+import type { BatchAnswer, BatchLine } from './batch-line.ts'
 import type { BatchStop, ProgressMeter } from './batch-progress.ts'
 import type { Comparison } from './comparison.ts'
 import { ErrorsFile } from './errors-file.ts'
@@ -44,6 +45,8 @@ export class BatchFileRun {
   readonly #errors: ErrorsFile
   readonly #refusedStart: RefusedStart
   readonly #spending: SpendingLimit | undefined
+  /** Errors of which it is known what they may have cost. */
+  readonly #ofSend = new WeakSet<object>()
   #hasWriteFailed = false
   /** Items that were handed on in this run. */
   #begun = 0
@@ -136,6 +139,9 @@ export class BatchFileRun {
         meter.inFlight++
         try {
           return await rest.send(line, context)
+        } catch (error) {
+          this.#doubt(line, error)
+          throw error
         } finally {
           meter.inFlight--
         }
@@ -190,10 +196,28 @@ export class BatchFileRun {
         return output.append(answerLine(id, item.customId, result.value))
       case 'failed': {
         meter.fail()
-        this.#spending?.settle(item.lineNumber, !(result.error instanceof BatchRefusal))
+        this.#spending?.settle(item.lineNumber, !this.#ofSend.has(Object(result.error)))
         this.#warnOfFailure(item, result.error)
         return this.#errors.append(id, item.customId, result.error)
       }
+    }
+  }
+
+  /** What a call that failed may have cost all the same, whatever its item comes to. */
+  #doubt({ lineNumber }: BatchLine, error: unknown): void {
+    if (this.#spending === undefined) return
+    this.#ofSend.add(Object(error))
+    const { kind } = judgeThrown(error, surroundingsIn(this.#terms.options))
+    if (kind === 'fault' || (kind === 'ambiguous' && !this.#isPaidOnce)) this.#spending.doubt(lineNumber)
+  }
+
+  get #isPaidOnce(): boolean {
+    const { honoursKeys } = this.#terms.options
+    try {
+      return typeof honoursKeys === 'function' ? honoursKeys() : honoursKeys === true
+    } catch {
+      // Who asks before the next try says so.
+      return false
     }
   }
 

@@ -4,7 +4,7 @@ export class SpendingLimit {
   readonly #spentUsd: () => number
   readonly #reserved = new Map<number, number>()
   #reservedUsd = 0
-  /** Estimates of items that may have been paid for, and never said so. */
+  /** Estimates of calls that may have been paid for, and never said so. */
   #doubtfulUsd = 0
   #wake: (() => void) | undefined
 
@@ -32,6 +32,11 @@ export class SpendingLimit {
       await this.#settled(signal)
     }
     return false
+  }
+
+  /** A call of the item may have been paid for, and has no answer; the next one is another. */
+  doubt(item: number): void {
+    this.#doubtfulUsd += this.#reserved.get(item) ?? 0
   }
 
   /** @param isDoubtful it failed in a way that leaves open whether it was paid for */

@@ -63,6 +63,24 @@ test('what may have been paid for without an answer counts by its estimate; a re
   expect(await stage.run({ money, maxUsd: 4, concurrency: 1 })).toMatchObject({ done: 3, stopped: 'max cost' })
 })
 
+test('a call that may have been paid for counts beside the one that repeats it, but where keys are honoured', async () => {
+  const money = { cost: () => 1, estimate: () => 1 }
+  for (const [honoursKeys, done] of [
+    [false, 38],
+    [true, 40],
+  ] as const) {
+    const stage = new FileStage()
+    stage.writeItems(...ids(50))
+    let sends = 0
+    const summary = await stage.run({ money, maxUsd: 40, concurrency: 1, honoursKeys }, line => {
+      // Two calls are cut, while there is much room.
+      if (++sends === 1 || sends === 3) throw Object.assign(new Error('cut'), { code: 'ECONNRESET' })
+      return answerOf(line)
+    })
+    expect(summary).toMatchObject({ done, usdSpent: done, failed: 0, stopped: 'max cost' })
+  }
+})
+
 test('a body is whole when it is sent, however far the file has been read meanwhile', async () => {
   const stage = new FileStage()
   stage.writeLines(ids(600).map(id => inputLine(id, `${id} `.repeat(400))))
