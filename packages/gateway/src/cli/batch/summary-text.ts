@@ -61,7 +61,15 @@ export function moneyText(progress: Pick<BatchProgress, 'usdSpent' | 'usdSaved' 
   return `${aboutUsdText(usdSpent, withoutPrice)} spent${saved}${missing}`
 }
 
-function adviceOf({ failed, stopped, total, done }: BatchSummary): string[] {
+function adviceOf(summary: BatchSummary): string[] {
+  const { unknown = 0 } = summary
+  if (unknown === 0) return adviceOnTheRest(summary)
+  const whose = `${counted(unknown, 'item')} may have been paid for (OUTCOME_UNKNOWN), and will not be sent again`
+  const advice = `${whose}: look at the provider; with another custom_id it is a new item.`
+  return [advice, ...adviceOnTheRest({ ...summary, failed: summary.failed - unknown, total: summary.total - unknown })]
+}
+
+function adviceOnTheRest({ failed, stopped, total, done }: BatchSummary): string[] {
   const left = total - done - failed
   const again = 'The same command again goes on where it stopped; what is done is not paid for again.'
   if (stopped === undefined || stopped === 'limit') {

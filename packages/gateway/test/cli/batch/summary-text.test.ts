@@ -33,6 +33,17 @@ Run the same command again to try the 3 failed items again.
   expect(hasSucceeded(failed)).toBe(false)
 })
 
+test('of what may have been paid it does not say that it is tried again', () => {
+  const adviceOf = (failed: number, unknown: number): string[] => {
+    const text = summaryText({ ...over, done: 20_000 - failed, failed, unknown }, 'nightly', lastWord)
+    return text.trimEnd().split('\n').slice(8)
+  }
+  const of = (items: string): string =>
+    `${items} may have been paid for (OUTCOME_UNKNOWN), and will not be sent again: look at the provider; with another custom_id it is a new item.`
+  expect(adviceOf(2, 2)).toEqual([of('2 items')])
+  expect(adviceOf(3, 1)).toEqual([of('1 item'), 'Run the same command again to try the 2 failed items again.'])
+})
+
 test.each([
   ['limit', 'as many as --limit says', 'Run the same command again for the 1,000 items left.', true],
   [

@@ -195,7 +195,7 @@ export class BatchFileRun {
         this.#refusedStart.note(undefined)
         return output.append(answerLine(id, item.customId, result.value))
       case 'failed': {
-        meter.fail()
+        meter.fail(result.error instanceof RetrysafeError && result.error.code === 'OUTCOME_UNKNOWN')
         this.#spending?.settle(item.lineNumber, !this.#ofSend.has(Object(result.error)))
         this.#warnOfFailure(item, result.error)
         return this.#errors.append(id, item.customId, result.error)

@@ -16,6 +16,8 @@ export interface BatchProgress {
   /** Those that have an answer, what earlier runs have left included. */
   readonly done: number
   readonly failed: number
+  /** Of `failed`: may have been paid for, and are not sent again (`OUTCOME_UNKNOWN`). Left out where there is none. */
+  readonly unknown?: number
   /** Of `done`: were in the output already. */
   readonly kept: number
   /** Of `done`: came from a record in this run, ours or a gateway's, and were not paid for in it. */
@@ -69,6 +71,7 @@ export class ProgressMeter {
   #usdSaved: number | null = null
   #done = 0
   #failed = 0
+  #unknown = 0
   #kept = 0
   #replayed = 0
   phase: BatchProgress['phase'] = 'reading'
@@ -116,8 +119,10 @@ export class ProgressMeter {
     this.#settle()
   }
 
-  fail(): void {
+  /** @param isUnknown whether no further run sends it */
+  fail(isUnknown: boolean): void {
     this.#failed++
+    if (isUnknown) this.#unknown++
     this.#settle()
   }
 
@@ -132,6 +137,7 @@ export class ProgressMeter {
       total: this.total,
       done: this.#done,
       failed: this.#failed,
+      ...(this.#unknown > 0 && { unknown: this.#unknown }),
       kept: this.#kept,
       replayed: this.#replayed,
       inFlight: this.inFlight,

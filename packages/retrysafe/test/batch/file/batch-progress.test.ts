@@ -26,7 +26,7 @@ test('the rate is that of the last ten seconds, and says when the rest will be d
   expect(meter.snapshot()).toMatchObject({ perSecond: 10, etaMs: 90_000, done: 100, elapsedMs: 10_000 })
   for (let each = 0; each < 100; each++) {
     time.ms += 200
-    meter.fail()
+    meter.fail(false)
   }
   expect(meter.snapshot()).toMatchObject({ perSecond: 5, etaMs: 160_000, done: 100, failed: 100 })
   time.ms += 60_000
