@@ -3,6 +3,7 @@ import { describeThrown } from '../engine/thrown.ts'
 import { type BatchItem, ItemReader } from './batch-item.ts'
 import { type Gate, openGate } from './gate/gate.ts'
 import { type BatchPort, settleItem } from './item-call.ts'
+import { LateClaims } from './late-claims.ts'
 import type { BatchEvent, BatchResult, BatchRules } from './options.ts'
 import { type Outbox, openOutbox } from './outbox.ts'
 
@@ -82,7 +83,10 @@ export class BatchRun<Item, Value> {
       tell({ kind: 'gate', limit, inFlight, heldMs: gate.heldMs(), trouble: lastTrouble })
     }
     const gate = openGate({ ...rules, firstAnswerMs, onChange }, rules.surroundings)
-    return { rules, engine, gate, tenant: engine.identity.tenantNamed(''), stop: this.#stop.signal, tell }
+    const late = new LateClaims(rules.surroundings.timers, (count, trouble) =>
+      tell({ kind: 'waiting', count, trouble }),
+    )
+    return { rules, engine, gate, tenant: engine.identity.tenantNamed(''), late, stop: this.#stop.signal, tell }
   }
 
   get #isOver(): boolean {

@@ -13,6 +13,7 @@ import { type Turn, tellTurn } from '../engine/turn.ts'
 import { valueFingerprint } from '../fingerprint/canonical-value.ts'
 import type { BatchItem } from './batch-item.ts'
 import { ItemTries, type TriesEnd, TriesEnded, type TryPort } from './item-tries.ts'
+import type { LateClaim, LateClaims } from './late-claims.ts'
 
 /** Whose the records of all batches are. */
 const batchOperation = 'batch'
@@ -30,6 +31,7 @@ export interface BatchPort<Item, Value> extends TryPort<Item, Value> {
   readonly engine: Engine
   /** A batch has none: the HMAC of nobody. */
   readonly tenant: string
+  readonly late: LateClaims
 }
 
 /** What became of one item. */
@@ -61,6 +63,7 @@ class ItemCall<Item, Value> {
   /** What a run comes to that has lost its record. */
   #own: Promise<Settled> | undefined
   #storeGoneAtMs: number | undefined
+  readonly #late: LateClaim
 
   constructor(port: BatchPort<Item, Value>, item: BatchItem<Item>) {
     const { rules, tenant } = port
@@ -69,12 +72,21 @@ class ItemCall<Item, Value> {
     this.#item = item
     this.#tries = new ItemTries(port, item)
     this.#call = callOf(port, item)
+    this.#late = port.late.watch()
     const beganAtMs = surroundings.clock.monotonicMs()
     const facts = { operation: batchOperation, tenant, key: item.key, beganAtMs }
     this.#tell = turn => tellTurn(safe, facts, turn)
   }
 
   async settle(): Promise<Settlement<Value>> {
+    try {
+      return await this.#settle()
+    } finally {
+      this.#late.end()
+    }
+  }
+
+  async #settle(): Promise<Settlement<Value>> {
     for (;;) {
       try {
         if (this.#port.stop.aborted) return { kind: 'left' }
@@ -91,7 +103,9 @@ class ItemCall<Item, Value> {
 
   /** One claim, and what comes of it; `undefined`: claim again. */
   async #enter(): Promise<Settlement<Value> | undefined> {
+    this.#late.begin()
     const entry = await this.#port.engine.enter<ValueHead | ItemsHead>(this.#call)
+    this.#late.end()
     this.#storeGoneAtMs = undefined
     switch (entry.kind) {
       case 'run':
@@ -215,6 +229,7 @@ class ItemCall<Item, Value> {
         const nowMs = clock.monotonicMs()
         this.#storeGoneAtMs ??= nowMs
         if (nowMs - this.#storeGoneAtMs >= storePatienceMs) throw error
+        this.#late.begin(error.message)
         await pause(timers, storePauseMs * (0.5 + random.unit()), stop)
         return undefined
       }

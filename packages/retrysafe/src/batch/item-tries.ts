@@ -152,14 +152,15 @@ export class ItemTries<Item, Value> {
     const isSafe = verdict.kind === 'ambiguous' && this.#honoursKeys()
     // A later answer says nothing of an earlier try that had none.
     if (this.#end !== 'broken') this.#end = endOf(verdict, isSafe)
-    const delayMs = stop.aborted ? undefined : this.#delayMs(verdict, isSafe, spell)
+    const asked = stop.aborted ? undefined : this.#delayMs(verdict, isSafe, spell)
+    // At the end of all patience there is a last try.
+    const delayMs = asked === undefined ? undefined : Math.min(asked, this.#port.gate.patienceMs())
     const { key, customId } = this.#item
     const next = delayMs === undefined ? 'fail' : 'retry'
     const facts = { key, customId, tries: this.#count, error, next, delayMs: delayMs ?? 0 } as const
     this.#port.tell({ kind: 'try failed', ...facts })
     if (delayMs === undefined) throw new TriesEnded(this.#end, { kind: 'failed', error })
-    // At the end of all patience there is a last try.
-    return Math.min(delayMs, this.#port.gate.patienceMs())
+    return delayMs
   }
 
   /** @returns `undefined`: there is no other try */

@@ -110,6 +110,13 @@ export type BatchEvent =
       /** The last thing that went wrong. */
       readonly trouble: string | undefined
     }
+  /** Items that cannot be taken for over a second now: another run has them, or had when it died. */
+  | {
+      readonly kind: 'waiting'
+      readonly count: number
+      /** What the store says, where it is the store that is waited for. */
+      readonly trouble: string | undefined
+    }
 
 /** The same options, read once. */
 export interface BatchRules<Item, Value> {

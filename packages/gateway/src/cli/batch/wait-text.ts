@@ -1,9 +1,14 @@
 import type { BatchProgress } from 'retrysafe/internal/batch/file/batch-progress'
-import { durationText } from './figure-text.ts'
+import { counted, durationText } from './figure-text.ts'
 
-/** How long a batch is held back, and why; `undefined` where it is not. */
-export function waitText({ heldMs, trouble }: Pick<BatchProgress, 'heldMs' | 'trouble'>): string | undefined {
-  if (heldMs <= 0) return undefined
+type Waiting = Pick<BatchProgress, 'heldMs' | 'trouble' | 'awaited' | 'inFlight'>
+
+/** How long a batch is held back, or what it waits for, and why; `undefined` where it is not. */
+export function waitText({ heldMs, trouble, awaited = 0, inFlight }: Waiting): string | undefined {
+  if (heldMs <= 0) {
+    if (awaited === 0 || inFlight > 0) return undefined
+    return `for ${counted(awaited, 'item')}: ${trouble ?? 'taken by another run, or by one that died (--lease)'}`
+  }
   // What an error is called in code says nothing to people.
   const why = trouble?.replace(/^(BatchRefusal|\w*Error): /, '')
   return `${durationText(heldMs)}: ${why ?? 'the upstream asked for it, or is out of reach'}`

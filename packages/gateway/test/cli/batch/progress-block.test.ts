@@ -70,6 +70,14 @@ describe('the display of a batch', () => {
     expect(progressBlock({ ...held, trouble: 'ECONNREFUSED' }, 'n', 80, plain).at(-1)).toBe(
       'waiting 12 s: ECONNREFUSED',
     )
+    const idle = { ...midway, awaited: 1, inFlight: 0 }
+    expect(progressBlock(idle, 'n', 80, plain).at(-1)).toBe(
+      'waiting for 1 item: taken by another run, or by one that died (--lease)',
+    )
+    expect(progressBlock({ ...idle, trouble: 'Redis is out of reach' }, 'n', 80, plain).at(-1)).toBe(
+      'waiting for 1 item: Redis is out of reach',
+    )
+    expect(progressBlock({ ...idle, inFlight: 2 }, 'n', 80, plain).at(-1)).not.toContain('waiting')
     expect(progressBlock({ ...midway, phase: 'reading' }, 'n', 80, plain).at(-1)).toBe('reading the input')
   })
 

@@ -151,6 +151,7 @@ export class BatchFileRun {
 
   #hear(event: BatchEvent): void {
     const { meter } = this.#terms
+    if (event.kind === 'waiting') meter.awaited = event
     if (event.kind !== 'gate') return
     meter.limit = event.limit
     meter.hold(event.heldMs)

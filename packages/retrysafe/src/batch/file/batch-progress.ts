@@ -27,8 +27,10 @@ export interface BatchProgress {
   readonly limit: number
   /** How long all are held back from now on. */
   readonly heldMs: number
-  /** Why they are. */
+  /** Why they are; or what the store says while `awaited` items wait for it. */
   readonly trouble?: string
+  /** Items that cannot be taken yet: another run has them, or had when it died, or the store is gone. */
+  readonly awaited?: number
   /** Items settled, over the last seconds. */
   readonly perSecond: number
   readonly etaMs: number | undefined
@@ -79,6 +81,8 @@ export class ProgressMeter {
   inFlight = 0
   limit = 0
   trouble: string | undefined
+  /** Items that wait for another run, or for the store, and what that says. */
+  awaited: { readonly count: number; readonly trouble: string | undefined } = { count: 0, trouble: undefined }
   stopped: BatchStop | undefined
   #heldUntilMs = 0
 
@@ -131,6 +135,7 @@ export class ProgressMeter {
     const perSecond = this.#perSecond(nowMs)
     const left = this.total - this.#done - this.#failed
     const heldMs = Math.max(0, Math.round(this.#heldUntilMs - nowMs))
+    const trouble = heldMs > 0 ? this.trouble : this.awaited.trouble
     return {
       phase: this.phase,
       ...this.#facts,
@@ -143,7 +148,8 @@ export class ProgressMeter {
       inFlight: this.inFlight,
       limit: this.limit,
       heldMs,
-      ...(heldMs > 0 && this.trouble !== undefined && { trouble: this.trouble }),
+      ...(trouble !== undefined && { trouble }),
+      ...(this.awaited.count > 0 && { awaited: this.awaited.count }),
       perSecond,
       etaMs: left > 0 && perSecond > 0 ? Math.round((left / perSecond) * 1_000) : undefined,
       inputTokens: this.#inputTokens,
