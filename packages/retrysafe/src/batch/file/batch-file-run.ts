@@ -136,7 +136,7 @@ export class BatchFileRun {
       signal: this.#stop.signal,
       onEvent: event => this.#hear(event),
       send: async (line, context) => {
-        meter.inFlight++
+        meter.send(context.idempotencyKey)
         try {
           return await rest.send(line, context)
         } catch (error) {
@@ -151,11 +151,19 @@ export class BatchFileRun {
 
   #hear(event: BatchEvent): void {
     const { meter } = this.#terms
-    if (event.kind === 'waiting') meter.awaited = event
-    if (event.kind !== 'gate') return
-    meter.limit = event.limit
-    meter.hold(event.heldMs)
-    meter.trouble = event.trouble
+    switch (event.kind) {
+      case 'try failed':
+        if (event.next === 'retry') meter.pause(event.key, event.delayMs, describeThrown(event.error))
+        break
+      case 'waiting':
+        meter.awaited = event
+        break
+      case 'gate':
+        meter.limit = event.limit
+        meter.hold(event.heldMs)
+        meter.trouble = event.trouble
+        break
+    }
   }
 
   /** The lines that the output does not have, for as long as more may begin. */

@@ -55,6 +55,11 @@ export type BatchFacts = Pick<BatchProgress, 'batchId' | 'input' | 'output' | 'e
 
 const windowSeconds = 10
 
+interface Pause {
+  readonly untilMs: number
+  readonly trouble: string
+}
+
 /** Counts what happens to a batch. */
 export class ProgressMeter {
   readonly #facts: BatchFacts
@@ -85,6 +90,8 @@ export class ProgressMeter {
   awaited: { readonly count: number; readonly trouble: string | undefined } = { count: 0, trouble: undefined }
   stopped: BatchStop | undefined
   #heldUntilMs = 0
+  /** Items between two tries, by their keys. */
+  readonly #pauses: Map<string, Pause> = new Map()
 
   constructor(facts: BatchFacts, clock: Clock, costOf: ((answer: BatchAnswer) => number | undefined) | undefined) {
     this.#facts = facts
@@ -112,6 +119,16 @@ export class ProgressMeter {
     this.#heldUntilMs = this.#clock.monotonicMs() + heldMs
   }
 
+  /** An item is tried again after a while. */
+  pause(key: string, delayMs: number, trouble: string): void {
+    this.#pauses.set(key, { untilMs: this.#clock.monotonicMs() + delayMs, trouble })
+  }
+
+  send(key: string): void {
+    this.inFlight++
+    this.#pauses.delete(key)
+  }
+
   keep(answer: BatchAnswer): void {
     this.#kept++
     this.#take(answer, true)
@@ -134,8 +151,7 @@ export class ProgressMeter {
     const nowMs = this.#clock.monotonicMs()
     const perSecond = this.#perSecond(nowMs)
     const left = this.total - this.#done - this.#failed
-    const heldMs = Math.max(0, Math.round(this.#heldUntilMs - nowMs))
-    const trouble = heldMs > 0 ? this.trouble : this.awaited.trouble
+    const { heldMs, trouble } = this.#wait(nowMs)
     return {
       phase: this.phase,
       ...this.#facts,
@@ -162,6 +178,19 @@ export class ProgressMeter {
       updatedAt: new Date(this.#clock.wallMs()).toISOString(),
       ...(this.stopped !== undefined && { stopped: this.stopped }),
     }
+  }
+
+  /** What all wait for; where nothing is under way, that may be one item's next try. */
+  #wait(nowMs: number): { heldMs: number; trouble: string | undefined } {
+    const heldMs = Math.max(0, Math.round(this.#heldUntilMs - nowMs))
+    if (heldMs > 0) return { heldMs, trouble: this.trouble }
+    if (this.awaited.count > 0 || this.inFlight > 0) return { heldMs, trouble: this.awaited.trouble }
+    const isRunning = this.phase === 'running'
+    const pauses = [...this.#pauses.values()].filter(({ untilMs }) => isRunning && untilMs > nowMs)
+    const [first] = pauses.sort((one, other) => one.untilMs - other.untilMs)
+    return first === undefined
+      ? { heldMs, trouble: undefined }
+      : { heldMs: Math.round(first.untilMs - nowMs), trouble: first.trouble }
   }
 
   #take(answer: BatchAnswer, isSaved: boolean): void {

@@ -64,6 +64,26 @@ test('a hold runs out by itself, and its reason with it', () => {
   expect(meter.snapshot().trouble).toBeUndefined()
 })
 
+test('where nothing is under way, the next try of an item is what all wait for', () => {
+  const { meter, time } = stage()
+  meter.begin()
+  meter.pause('a', 40_000, '429')
+  meter.pause('b', 3_000, '503')
+  expect(meter.snapshot()).toMatchObject({ heldMs: 3_000, trouble: '503' })
+  meter.send('c')
+  expect(meter.snapshot()).toMatchObject({ heldMs: 0, inFlight: 1 })
+  meter.inFlight--
+  time.ms += 3_000
+  expect(meter.snapshot()).toMatchObject({ heldMs: 37_000, trouble: '429' })
+  meter.awaited = { count: 2, trouble: undefined }
+  expect(meter.snapshot()).toMatchObject({ heldMs: 0, awaited: 2 })
+  meter.awaited = { count: 0, trouble: undefined }
+  meter.send('a')
+  meter.inFlight--
+  expect(meter.snapshot().heldMs).toBe(0)
+  expect(meter.snapshot().trouble).toBeUndefined()
+})
+
 test('a start is refused when all of it is, with one status that would be the same for every item', () => {
   const refusal = (status: number): BatchRefusal =>
     new BatchRefusal({ status, headers: {}, requestId: undefined, body: '' })
