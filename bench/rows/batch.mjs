@@ -11,6 +11,8 @@ import { startChild } from '../servers/child.mjs'
 
 const gatewayBin = 'packages/gateway/bin/retrysafe.js'
 const concurrency = 16
+/** Items of a file whose answers come at once: 5,000 in 5 s, more or less. */
+const atOncePerMs = 1
 const path = '/v1/chat/completions'
 const body = JSON.stringify({ model: 'bench', messages: [{ role: 'user', content: 'p'.repeat(1_024 - 64) }] })
 
@@ -60,7 +62,7 @@ function filesSide({ url, safe, folder, answersAfterMs }) {
   const line = { method: 'POST', url: path, body: Buffer.from(body) }
   async function batch(batchId, forMs) {
     const [input, output] = ['in', 'out'].map(name => join(folder, `${batchId}.${name}.jsonl`))
-    const items = Math.ceil((forMs / answersAfterMs) * concurrency)
+    const items = Math.ceil(answersAfterMs === 0 ? atOncePerMs * forMs : (forMs / answersAfterMs) * concurrency)
     const lines = Array.from({ length: items }, (_, number) => inputLine(`item-${number}`))
     writeFileSync(input, lines.join(''))
     const latencies = []
@@ -133,5 +135,11 @@ export const batchRows = [
     goal: 0.05,
     beside,
     run: settings => besidePlainLoop(settings, 0, itemsSide),
+  },
+  {
+    name: `batch of a file on lmdb, ${concurrency} at once, answers at once`,
+    goal: 0.05,
+    beside,
+    run: settings => besidePlainLoop(settings, 0, filesSide),
   },
 ]

@@ -53,6 +53,7 @@ test('the bench of batches runs, and counts the executions it caused', { timeout
     'batch on lmdb, 16 at once, answers after 200 ms',
     'batch of a file on lmdb, 16 at once, answers after 200 ms',
     'batch on lmdb, 16 at once, answers at once',
+    'batch of a file on lmdb, 16 at once, answers at once',
   ])
   for (const { answered, executed } of rows) {
     expect(answered).toBeGreaterThan(0)
