@@ -107,9 +107,13 @@ export function secretsIn({ apiKey, given }: CallCredentials): readonly string[]
   // Also without the scheme before it.
   const all = [...(apiKey === undefined ? [] : [apiKey]), ...secret, ...secret.map(value => value.replace(/^\S+ /, ''))]
   // And as JSON writes it.
-  return [...new Set(all.flatMap(text => [text, JSON.stringify(text).slice(1, -1)]))]
-    .filter(text => text.length >= leastSecretLength)
-    .sort((one, other) => other.length - one.length)
+  return (
+    [...new Set(all.flatMap(text => [text, JSON.stringify(text).slice(1, -1)]))]
+      .filter(text => text.length >= leastSecretLength)
+      // As it is, and as PHP and others write it into JSON.
+      .flatMap(text => (text.includes('/') ? [text, text.replaceAll('/', '\\/')] : [text]))
+      .sort((one, other) => other.length - one.length)
+  )
 }
 
 function credentialHeaders(apiKey: string, path: string): Record<string, string> {

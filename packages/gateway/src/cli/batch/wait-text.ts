@@ -5,7 +5,8 @@ type Waiting = Pick<BatchProgress, 'heldMs' | 'trouble' | 'awaited' | 'inFlight'
 
 /** How long a batch is held back, or what it waits for, and why; `undefined` where it is not. */
 export function waitText({ heldMs, trouble, awaited = 0, inFlight }: Waiting): string | undefined {
-  if (heldMs <= 0) {
+  // Of less than half a second nobody reads.
+  if (heldMs < 500) {
     if (awaited === 0 || inFlight > 0) return undefined
     return `for ${counted(awaited, 'item')}: ${trouble ?? 'taken by another run, or by one that died (--lease)'}`
   }

@@ -70,6 +70,7 @@ describe('the display of a batch', () => {
     expect(progressBlock({ ...held, trouble: 'ECONNREFUSED' }, 'n', 80, plain).at(-1)).toBe(
       'waiting 12 s: ECONNREFUSED',
     )
+    expect(progressBlock({ ...held, heldMs: 499 }, 'n', 80, plain).at(-1)).not.toContain('waiting')
     const idle = { ...midway, awaited: 1, inFlight: 0 }
     expect(progressBlock(idle, 'n', 80, plain).at(-1)).toBe(
       'waiting for 1 item: taken by another run, or by one that died (--lease)',

@@ -123,12 +123,12 @@ describe('an answer that is no success', () => {
     handler = (response, request) =>
       response
         .writeHead(401, { ...json, 'X-Request-Id': String(request.headers.authorization) })
-        .end(`{"got":"${request.headers.authorization}"}`)
-    const credentials = { apiKey: 'sk-secret', given: [] }
+        .end(`{"got":"${request.headers.authorization}","php":"sk-secret\\/1"}`)
+    const credentials = { apiKey: 'sk-secret/1', given: [] }
     const error = await open({ credentials })
       .send(lineOf('{}'), context)
       .catch((reason: unknown) => reason)
-    expect(error).toMatchObject({ status: 401, body: '{"got":"Bearer ***"}', requestId: 'Bearer ***' })
+    expect(error).toMatchObject({ status: 401, body: '{"got":"Bearer ***","php":"***"}', requestId: 'Bearer ***' })
   })
 })
 
