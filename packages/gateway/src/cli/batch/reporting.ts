@@ -46,7 +46,7 @@ function plainReporter(): Reporter {
   return {
     progress(progress) {
       // What is there is known once it has been read; a short batch may be over by then.
-      if (progress.phase === 'reading') return
+      if (progress.phase === 'reading' || progress.total === 0) return
       if (!hasBegun) {
         hasBegun = true
         due()

@@ -60,8 +60,22 @@ function stateOf({ phase, stopped }: BatchProgress, output: string): BatchStatus
   return stopped === undefined ? 'ended' : 'stopped'
 }
 
+/** What a status has in any case: a file of that name may be of somebody else, or of another release. */
+const texts = ['phase', 'batchId', 'input', 'output', 'errors', 'startedAt', 'updatedAt']
+const figures = [
+  ...['total', 'done', 'failed', 'kept', 'replayed', 'inFlight', 'limit', 'heldMs', 'perSecond', 'inputTokens'],
+  ...['outputTokens', 'withoutPrice', 'elapsedMs', 'pid'],
+]
+
 function isStatus(value: unknown): value is BatchStatus {
-  return typeof value === 'object' && value !== null && 'phase' in value && 'total' in value && 'pid' in value
+  if (typeof value !== 'object' || value === null) return false
+  const facts = value as Readonly<Record<string, unknown>>
+  const isMoney = (name: string): boolean => facts[name] === null || Number.isFinite(facts[name])
+  return (
+    texts.every(name => typeof facts[name] === 'string') &&
+    figures.every(name => Number.isFinite(facts[name])) &&
+    ['usdSpent', 'usdSaved'].every(isMoney)
+  )
 }
 
 function outputOf(registry: string, batchId: string): string | undefined {

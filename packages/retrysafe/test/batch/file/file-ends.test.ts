@@ -320,3 +320,12 @@ test('a batch is found by its output and by its id, while it runs and after', as
   expect(await readBatchStatus('nightly', [registry])).toMatchObject({ state: 'stopped', stopped: 'limit', done: 3 })
   expect(JSON.parse(readFileSync(`${stage.output}.status.json`, 'utf8'))).toMatchObject({ batchId: 'nightly' })
 })
+
+test.each(['{}', '[1]', 'no JSON', '{"phase":"ended","total":3,"pid":1}', '{"phase":1,"total":"3","pid":{}}'])(
+  'a file in the place of a status that is none is no batch: %s',
+  async text => {
+    const output = join(makeFolder(), 'out.jsonl')
+    writeFileSync(`${output}.status.json`, text)
+    await expect(readBatchStatus(output, [])).rejects.toThrow('there is no batch')
+  },
+)
