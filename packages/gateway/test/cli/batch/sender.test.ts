@@ -116,7 +116,11 @@ describe('an answer that is no success', () => {
 
   test('an error inside a 200 is one', async () => {
     handler = response => response.writeHead(200, json).end('{"error":{"message":"overloaded","type":"server_error"}}')
-    expect(await failureOf(open().send(lineOf('{}'), context))).toMatchObject({ name: 'BatchRefusal', status: 200 })
+    expect(await failureOf(open().send(lineOf('{}'), context))).toMatchObject({
+      name: 'BatchRefusal',
+      status: 200,
+      message: 'the answer was 200, with an error in it',
+    })
   })
 
   test('what shows the API key is told without it', async () => {

@@ -42,7 +42,8 @@ export class BatchRefusal extends Error {
   readonly body: string
 
   constructor(answer: Pick<BatchRefusal, 'status' | 'headers' | 'requestId' | 'body'>) {
-    super(`the answer was ${answer.status}`)
+    const isInside = answer.status >= 200 && answer.status <= 299
+    super(isInside ? `the answer was ${answer.status}, with an error in it` : `the answer was ${answer.status}`)
     this.status = answer.status
     this.headers = answer.headers
     this.requestId = answer.requestId
