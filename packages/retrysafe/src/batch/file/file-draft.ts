@@ -23,7 +23,10 @@ export class FileDraft {
   static async begin(path: string): Promise<FileDraft> {
     const draft = `${path}.draft`
     const { mode } = await stat(path)
-    return new FileDraft(path, draft, await open(draft, 'w', mode))
+    const file = await open(draft, 'w', mode)
+    // What this process takes from its new files is not taken from that one. Not every file system can say.
+    await file.chmod(mode & 0o7777).catch(() => undefined)
+    return new FileDraft(path, draft, file)
   }
 
   /** The first bytes of another file. */

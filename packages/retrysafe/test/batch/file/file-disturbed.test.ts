@@ -1,4 +1,13 @@
-import { readFileSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../../../../../test/support/eventually.ts'
@@ -95,4 +104,15 @@ test('of an input with a line that is too long, ids that are there twice are tol
       { lineNumber: 3, message: expect.stringContaining('the line is too long') },
     ],
   })
+})
+
+test.skipIf(process.platform === 'win32')('an output that is put in order keeps its rights', async () => {
+  const stage = new FileStage()
+  stage.writeItems('a', 'b')
+  await stage.run({ order: 'input' })
+  chmodSync(stage.output, 0o666)
+  stage.writeItems('b', 'a')
+  await stage.run({ order: 'input' })
+  expect(stage.idsIn()).toEqual(['b', 'a'])
+  expect(statSync(stage.output).mode & 0o777).toBe(0o666)
 })
