@@ -177,6 +177,9 @@ export class ItemTries<Item, Value> {
         // What the other side asks for everybody waits for, at the gate.
         if (verdict.kind === 'throttled' && verdict.retryAfterMs) return 0
         return jitterMs(rules, this.#blameless)
+      case 'at work':
+        if (++this.#blameless > mostBlameless) return undefined
+        return Math.min(rules.maxDelayMs, Math.max(verdict.retryAfterMs ?? 0, jitterMs(rules, this.#blameless)))
       case 'failing':
         if (!this.#mayFailOn(spell)) return undefined
         return Math.min(rules.maxDelayMs, verdict.retryAfterMs ?? this.#jitterMs(spell))
@@ -243,6 +246,7 @@ function outcomeOf(verdict: TryVerdict, error: unknown): GateOutcome {
     case 'failing':
       return verdict.isAlive ? { kind: 'answered' } : { kind: 'failed', trouble }
     // A mistake of our own says nothing against the other side.
+    case 'at work':
     case 'final':
     case 'fault':
       return { kind: 'answered' }
@@ -257,6 +261,7 @@ function endOf(verdict: TryVerdict, isSafe: boolean): AttemptEnd {
       return 'free'
     case 'throttled':
     case 'deserted':
+    case 'at work':
     case 'failing':
       return 'failed'
     case 'ambiguous':

@@ -16,6 +16,8 @@ export type TryVerdict =
   | { readonly kind: 'unreachable' }
   /** A gateway of ours is there, and nobody behind it. */
   | { readonly kind: 'deserted' }
+  /** A gateway of ours has it at work from an earlier send, and waits for nobody. */
+  | { readonly kind: 'at work'; readonly retryAfterMs: number | undefined }
   /** Another whole answer, that may be a better one soon. */
   | { readonly kind: 'failing'; readonly retryAfterMs: number | undefined; readonly isAlive: boolean }
   /** It was sent and nobody answered: it may have run. */
@@ -48,7 +50,9 @@ const longestChain = 8
 export function judgeThrown(error: unknown, surroundings: Surroundings): TryVerdict {
   if (memberOf(error, 'notSent') === true) return { kind: 'unreachable' }
   const answer = answerIn(error)
-  if (answer?.status === 502 && isDeserted(error)) return { kind: 'deserted' }
+  if (answer?.status === 502 && isProblem(error, 'UPSTREAM_UNREACHABLE')) return { kind: 'deserted' }
+  if (answer?.status === 409 && isProblem(error, 'IN_FLIGHT'))
+    return { kind: 'at work', retryAfterMs: answer.retryAfterMs ?? askedMs(answer.headers, surroundings) }
   if (answer !== undefined) return judgeAnswer(answer, isRefusedInside(error, answer.status), surroundings)
   if (!isNetworkError(error)) return { kind: 'fault' }
   switch (readNetworkFailure(error)) {
@@ -86,15 +90,16 @@ function isRefusedInside(error: unknown, status: number): boolean {
 }
 
 /**
- * The problem of a gateway that reached nobody, or was cut off; how often it may be cut off by one item, it counts itself.
+ * A problem of a gateway: that it reached nobody, or was cut off (how often by one item, it counts itself); or another.
  * As SDKs give a body that came with an error: parsed in part or whole, or as text.
  */
-function isDeserted(error: unknown): boolean {
+function isProblem(error: unknown, code: 'UPSTREAM_UNREACHABLE' | 'IN_FLIGHT'): boolean {
   const inner = memberOf(error, 'error')
   const codes = [memberOf(error, 'code'), memberOf(inner, 'code'), memberOf(memberOf(inner, 'error'), 'code')]
-  if (codes.includes('UPSTREAM_UNREACHABLE')) return true
+  if (codes.includes(code)) return true
+  const head = `{"type":"urn:retrysafe:problem:${code.toLowerCase().replace('_', '-')}"`
   return [memberOf(error, 'body'), memberOf(error, 'responseBody')].some(
-    body => typeof body === 'string' && body.startsWith('{"type":"urn:retrysafe:problem:upstream-unreachable"'),
+    body => typeof body === 'string' && body.startsWith(head),
   )
 }
 

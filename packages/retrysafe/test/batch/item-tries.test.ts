@@ -65,6 +65,12 @@ describe('an item', () => {
       { retries: 0 },
       ['done: a', 4, 'completed 1'],
     ],
+    [
+      'whose gateway is still at work on it waits for that',
+      times(6, Object.assign(answer(409), { code: 'IN_FLIGHT' })),
+      { retries: 0 },
+      ['done: a', 7, 'completed 1'],
+    ],
     ['was not answered, once', [cut], {}, ['done: a', 2, 'completed 1']],
     ['was not answered twice: may have run, counted', [cut, cut], {}, ['failed: undefined', 2, 'open 1']],
     ['is not sent again where it must not be', [cut], { ambiguousRetries: 0 }, ['failed: undefined', 1, 'open 1']],

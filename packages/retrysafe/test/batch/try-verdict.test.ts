@@ -77,7 +77,10 @@ describe('an answer', () => {
 
   test('of a call of ours within send says what it would over the wire', () => {
     const inFlight = new RetrysafeError('IN_FLIGHT', 'still going', { retryAfterMs: 900 })
-    expect(verdictOf(inFlight)).toEqual({ kind: 'failing', retryAfterMs: 900, isAlive: true })
+    expect(verdictOf(inFlight)).toEqual({ kind: 'at work', retryAfterMs: 900 })
+    const { body } = problemAnswer({ code: 'IN_FLIGHT', detail: 'Still going.' })
+    const byGateway = new BatchRefusal({ status: 409, headers: { 'retry-after': '1' }, requestId: undefined, body })
+    expect(verdictOf(byGateway)).toEqual({ kind: 'at work', retryAfterMs: 1_000 })
     expect(verdictOf(new RetrysafeError('KEY_REUSED', 'another'))).toEqual(free)
     expect(verdictOf(new RetrysafeError('LEASE_LOST', 'gone'))).toEqual({ kind: 'fault' })
   })
