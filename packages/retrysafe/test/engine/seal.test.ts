@@ -52,6 +52,21 @@ describe('the terminal bytes of a stream', () => {
     expect(await first.next()).toEqual({ kind: 'end' })
   })
 
+  it('wait for the store after the process stood still: somebody has taken over, and its outcome is another', async () => {
+    const attempt = await enterRun(a.engine)
+    const reply = gate()
+    faulty.next('complete', { kind: 'hold', until: reply.until })
+    const sealed = runPlain(attempt, 'of the first')
+    await time.advance(10)
+    time.jump(120_000)
+    await runPlain(await enterRun(b.engine), 'of the second')
+    // What was due meanwhile fires before what the store has to say is read.
+    await time.advance(0)
+    expect(await now(sealed)).toBe('pending')
+    reply.open()
+    expect(await now(sealed)).toBe('lost')
+  })
+
   it('wait at most a second for a store that does not answer', async () => {
     faulty.always('complete', { kind: 'hold', until: never })
     const attempt = await enterRun(a.engine)
