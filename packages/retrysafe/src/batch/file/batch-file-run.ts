@@ -15,7 +15,7 @@ import { answerLine, batchTag, outputId } from './output-line.ts'
 import { orderOutput } from './output-order.ts'
 import { InputChanged, readPlacedLines } from './placed-lines.ts'
 import { printable } from './printable-text.ts'
-import { RefusedStart } from './refused-start.ts'
+import { RefusalStreak } from './refusal-streak.ts'
 import { SpendingLimit } from './spending-limit.ts'
 
 export interface BatchFileRunTerms extends Comparison {
@@ -43,7 +43,7 @@ export class BatchFileRun {
   readonly #tag: string
   readonly #stop = new AbortController()
   readonly #errors: ErrorsFile
-  readonly #refusedStart: RefusedStart
+  readonly #refusals: RefusalStreak
   readonly #spending: SpendingLimit | undefined
   /** Errors of which it is known what they may have cost. */
   readonly #ofSend = new WeakSet<object>()
@@ -59,7 +59,7 @@ export class BatchFileRun {
     this.#terms = terms
     this.#tag = batchTag(files.batchId)
     this.#errors = new ErrorsFile(files.errors, surroundingsIn(options).clock, error => this.#failWriting(error))
-    this.#refusedStart = new RefusedStart(Math.max(16, concurrency))
+    this.#refusals = new RefusalStreak(Math.max(16, concurrency))
     this.#spending = maxUsd === undefined ? undefined : new SpendingLimit(maxUsd, () => meter.usdSpent)
   }
 
@@ -201,7 +201,7 @@ export class BatchFileRun {
       case 'done':
         meter.succeed(result.value, result.replayed || result.value.replayed)
         this.#spending?.settle(item.lineNumber, false)
-        this.#refusedStart.note(undefined)
+        this.#refusals.note(undefined)
         return output.append(answerLine(id, item.customId, result.value))
       case 'failed': {
         meter.fail(result.error instanceof RetrysafeError && result.error.code === 'OUTCOME_UNKNOWN')
@@ -233,10 +233,11 @@ export class BatchFileRun {
   #warnOfFailure({ lineNumber, customId }: BatchLine, error: unknown): void {
     const why = describeThrown(error instanceof Error ? error.message : error)
     this.#terms.options.onWarning?.(printable(`line ${lineNumber}, ${customId}: ${why}`))
-    const status = this.#refusedStart.note(error)
+    const status = this.#refusals.note(error)
     if (status === undefined) return
     const what = status === 404 ? 'the base URL and the paths of the lines' : 'the API key'
-    this.stop('refused', `everything so far was refused with ${status}: look at ${what}, and run it again`)
+    const since = this.#refusals.isStart ? 'everything so far was' : 'all of late were'
+    this.stop('refused', `${since} refused with ${status}: look at ${what}, and run it again`)
   }
 
   #failWriting(error: unknown): void {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { BatchRefusal } from '../../../src/batch/file/batch-line.ts'
 import { ProgressMeter } from '../../../src/batch/file/batch-progress.ts'
-import { RefusedStart } from '../../../src/batch/file/refused-start.ts'
+import { RefusalStreak } from '../../../src/batch/file/refusal-streak.ts'
 import { answerOf } from './file-stage.ts'
 
 const facts = { batchId: 'b', input: 'in', output: 'out', errors: 'err' }
@@ -84,22 +84,25 @@ test('where nothing is under way, the next try of an item is what all wait for',
   expect(meter.snapshot().trouble).toBeUndefined()
 })
 
-test('a start is refused when all of it is, with one status that would be the same for every item', () => {
+test('a batch is refused when its start is, with one status that would be the same for every item; later on by the key', () => {
   const refusal = (status: number): BatchRefusal =>
     new BatchRefusal({ status, headers: {}, requestId: undefined, body: '' })
   const noted = (...errors: unknown[]): (number | undefined)[] => {
-    const start = new RefusedStart(3)
-    return errors.map(error => start.note(error))
+    const streak = new RefusalStreak(3)
+    return errors.map(error => streak.note(error))
   }
   const none = [undefined, undefined]
   expect(noted(refusal(401), refusal(401), refusal(401))).toEqual([...none, 401])
   expect(noted(refusal(404), refusal(404), refusal(404))).toEqual([...none, 404])
-  expect(noted(refusal(401), refusal(403), refusal(401), refusal(401), refusal(401))).toEqual([
+  expect(noted(refusal(400), refusal(400), refusal(400))).toEqual([...none, undefined])
+  expect(noted(refusal(401), refusal(403), refusal(401), refusal(401), refusal(401))).toEqual([...none, ...none, 401])
+  expect(noted(undefined, refusal(401), refusal(401), refusal(401))).toEqual([...none, undefined, 401])
+  expect(noted(undefined, refusal(404), refusal(404), refusal(404))).toEqual([...none, ...none])
+  expect(noted(undefined, refusal(401), refusal(401), undefined, refusal(401))).toEqual([...none, ...none, undefined])
+  expect(noted(new Error('cut'), refusal(403), refusal(403), refusal(403))).toEqual([...none, ...none])
+  expect(noted(refusal(404), undefined, refusal(404), refusal(404), refusal(404))).toEqual([
     ...none,
     ...none,
     undefined,
   ])
-  expect(noted(undefined, refusal(401), refusal(401), refusal(401))).toEqual([...none, ...none])
-  expect(noted(refusal(400), refusal(400), refusal(400))).toEqual([...none, undefined])
-  expect(noted(new Error('cut'), refusal(401), refusal(401), refusal(401))).toEqual([...none, ...none])
 })

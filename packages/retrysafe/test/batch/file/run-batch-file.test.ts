@@ -200,6 +200,18 @@ test('a batch that is refused as a whole stops early', async () => {
   expect(stage.warnings).toContain('everything so far was refused with 401: look at the API key, and run it again')
 })
 
+test('a key that is refused from some item on ends the batch, too', async () => {
+  const stage = new FileStage()
+  stage.writeItems(...Array.from({ length: 200 }, (_, index) => `id-${index}`))
+  const summary = await stage.run({ concurrency: 4 }, line => {
+    if (line.lineNumber > 50) throw refusal(401)
+    return answerOf(line)
+  })
+  expect(summary).toMatchObject({ stopped: 'refused', done: 50 })
+  expect(stage.sent.length).toBeLessThan(110)
+  expect(stage.warnings).toContain('all of late were refused with 401: look at the API key, and run it again')
+})
+
 test('progress is told from the reading to the end', async () => {
   const stage = new FileStage()
   stage.writeItems('a')
