@@ -170,7 +170,7 @@ export class Recording implements LogSource {
       const wait = (): void => {
         const fromMs = clock.monotonicMs()
         // A process that stood still has given the store no time, but others the time to take over.
-        timer = timers.after(sealWaitMs, () => (clock.monotonicMs() - fromMs < 2 * sealWaitMs ? show() : wait()))
+        timer = timers.after(sealWaitMs, () => (clock.monotonicMs() - fromMs <= 2 * sealWaitMs ? show() : wait()))
       }
       wait()
       this.#tellLost = () => {
