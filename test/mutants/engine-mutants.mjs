@@ -71,8 +71,8 @@ export const engineMutants = [
     name: 'terminal frame before the seal',
     about: 'readers see the end of an answer that may yet be lost',
     file: 'engine/recording.ts',
-    find: 'const timer = this.#terms.surroundings.timers.after(sealWaitMs, show)',
-    replace: 'const timer = this.#terms.surroundings.timers.after(sealWaitMs, show)\n      show()',
+    find: '      wait()\n      this.#tellLost',
+    replace: '      wait()\n      show()\n      this.#tellLost',
   },
   {
     name: 'lost is shown as sealed',
