@@ -233,7 +233,9 @@ describe('a run that is known of is not run again', () => {
     const waiters = Array.from({ length: 10 }, wait)
     const briefly = { Authorization: 'Bearer sk-test', 'Idempotency-Key': 'waited', 'Retrysafe-Wait': '0.05' }
     const asked = { headers: briefly, body: '{"amount":5}' }
-    await eventually(async () => (await ask(`${gateway.url}/effects/charge`, asked)).text).toContain('as many requests wait for it as may')
+    await eventually(async () => (await ask(`${gateway.url}/effects/charge`, asked)).text).toContain(
+      'as many requests wait for it as may',
+    )
     store.cutOff()
     const told = await Promise.all(waiters)
     expect(told.map(problemOf)).toEqual(Array(10).fill(unavailable))
