@@ -144,6 +144,9 @@ export interface BatchRules<Item, Value> {
   readonly maxDelayMs: number
 }
 
+/** Most sends at once, where nobody says anything. */
+export const defaultConcurrency = 16
+
 const known = new Set([
   ...['batchId', 'safe', 'send', 'concurrency', 'adaptive', 'order', 'retries', 'ambiguousRetries', 'honoursKeys'],
   ...['requestsPerMinute', 'tokensPerMinute', 'tokens', 'giveUpMs', 'customId', 'fingerprint', 'sizeOf', 'signal'],
@@ -169,7 +172,7 @@ export function readBatchRules<Item, Value>(given: BatchOptions<Item, Value>): B
     surroundings: safe.surroundings,
     policy,
     send: given.send,
-    concurrency: whole('concurrency', given.concurrency ?? 16, 1, 10_000),
+    concurrency: whole('concurrency', given.concurrency ?? defaultConcurrency, 1, 10_000),
     adaptive: given.adaptive ?? true,
     order: given.order ?? 'completion',
     retries,

@@ -1,6 +1,6 @@
 import { RetrysafeError } from '../../engine/errors.ts'
 import { describeThrown } from '../../engine/thrown.ts'
-import type { BatchEvent, BatchOptions, BatchResult } from '../options.ts'
+import { type BatchEvent, type BatchOptions, type BatchResult, defaultConcurrency } from '../options.ts'
 import { runUniqueBatch } from '../run-batch.ts'
 import { judgeThrown } from '../try-verdict.ts'
 import { type BatchFileOptions, surroundingsIn } from './batch-file-options.ts'
@@ -55,7 +55,7 @@ export class BatchFileRun {
 
   constructor(terms: BatchFileRunTerms) {
     const { options, files, meter } = terms
-    const { maxUsd, concurrency = 16 } = options
+    const { maxUsd, concurrency = defaultConcurrency } = options
     this.#terms = terms
     this.#tag = batchTag(files.batchId)
     this.#errors = new ErrorsFile(files.errors, surroundingsIn(options).clock, error => this.#failWriting(error))

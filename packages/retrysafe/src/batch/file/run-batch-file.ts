@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { safeIn } from '../../engine/safe.ts'
 import { describeThrown } from '../../engine/thrown.ts'
+import { defaultConcurrency } from '../options.ts'
 import { type BatchFileOptions, checkFileOptions, surroundingsIn } from './batch-file-options.ts'
 import { BatchFileRun } from './batch-file-run.ts'
 import { type BatchFiles, findBatchFiles } from './batch-files.ts'
@@ -47,7 +48,7 @@ async function runLocked(options: BatchFileOptions, files: BatchFiles, lock: Out
   const { batchId, input, output, errors } = files
   const { clock } = surroundingsIn(options)
   const meter = new ProgressMeter({ batchId, input, output, errors }, clock, money && (answer => money.cost(answer)))
-  meter.limit = options.concurrency ?? 16
+  meter.limit = options.concurrency ?? defaultConcurrency
   tellProgress(options, meter)
   const beating = keepBeating({ options, files, lock, meter })
   try {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { Clock, Surroundings } from '../../engine/clock.ts'
 import { type Machine, readMachine } from '../../engine/machine.ts'
+import { whole } from '../../engine/policy.ts'
 import type { StoreKey, Token } from '../../engine/record.ts'
 import {
   type ClaimAnswer,
@@ -39,7 +40,7 @@ export interface LmdbStoreOptions {
   readonly clock?: Clock
   /**
    * Bytes of the file that may count as this process's memory, because they were looked at, before it is mapped anew:
-   * about 1 ms, and only while no other process has it open. At least 1_048_576; Linux alone. Default: all that the
+   * about 2 ms, and only while no other process has it open. 1_048_576 to 2^40; Linux alone. Default: all that the
    * system leaves there, which takes them back when somebody wants the room.
    */
   readonly maxMappedBytes?: number
@@ -60,14 +61,15 @@ const machineClock: Clock = {
  * A store in a folder of this machine, shared by any number of its processes; what it has acknowledged survives
  * kill -9 and, as far as the disk keeps its word, a power failure.
  *
- * @throws {RetrysafeError} `PEER_MISSING` without the package lmdb; `STORE_UNAVAILABLE` (no rights), `STORE_FULL`,
- * `STORE_INCOMPATIBLE` (a network file system, a newer version's file, a damaged file, which is set aside)
+ * @throws {RetrysafeError} `CONFIG_INVALID`; `PEER_MISSING` without the package lmdb; `STORE_UNAVAILABLE` (no rights),
+ * `STORE_FULL`, `STORE_INCOMPATIBLE` (a network file system, a newer version's file, a damaged file, which is set aside)
  * @example
  * const store = lmdbStore({ path: './retrysafe-data' })
  */
 export function lmdbStore(options: LmdbStoreOptions): Store {
   const surroundings = { ...processSurroundings, clock: options.clock ?? machineClock }
   const { path, maxMappedBytes } = options
+  if (maxMappedBytes !== undefined) whole('maxMappedBytes', maxMappedBytes, 1_048_576, 2 ** 40)
   return openLmdbStore(path, surroundings, readMachine(), maxMappedBytes)
 }
 

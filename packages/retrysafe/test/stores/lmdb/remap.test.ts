@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Store } from '../../../src/engine/store.ts'
+import { createRetrysafe } from '../../../src/retrysafe.ts'
 import { lmdbStore } from '../../../src/stores/lmdb/store.ts'
 import { acquireToken, claimTerms, keyOf, piece, textOf } from '../../support/store-terms.ts'
 
@@ -105,3 +106,17 @@ describe.skipIf(process.platform !== 'linux')('a file that is mapped anew (what 
     await store.close()
   })
 })
+
+it.each([1_048_575, 1.5e6 + 0.5, Number.NaN, 2 ** 40 + 1])(
+  '%d bytes are refused, before anything is made',
+  maxMappedBytes => {
+    const path = join(root, 'never')
+    const refused = expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: `maxMappedBytes takes a whole number from 1048576 to 1099511627776, not ${maxMappedBytes}`,
+    })
+    expect(() => lmdbStore({ path, maxMappedBytes })).toThrow(refused)
+    expect(() => createRetrysafe({ store: `lmdb:${path}`, maxMappedBytes })).toThrow(refused)
+    expect(existsSync(path)).toBe(false)
+  },
+)
